@@ -1,0 +1,44 @@
+"""compoundnet: find, scale, train, explain and ship the most accurate convolutional network that fits a budget.
+
+Describing, counting and scaling are loaded at once and need no torch; what builds networks is loaded
+when first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Two functions share their names with modules, so they are bound here, after the modules are loaded.
+from compoundnet.architecture import Architecture
+from compoundnet.cost import Cost, cost
+from compoundnet.scaling import scale
+from compoundnet.zoo import architecture, list_architectures
+
+if TYPE_CHECKING:
+    from compoundnet.create import create, load
+
+__all__ = [
+    "Architecture",
+    "Cost",
+    "architecture",
+    "cost",
+    "create",
+    "list_architectures",
+    "load",
+    "scale",
+]
+
+_LOADED_WHEN_USED = {"create": "compoundnet.create", "load": "compoundnet.create"}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("compoundnet")
+    if name not in _LOADED_WHEN_USED:
+        raise AttributeError(f"module 'compoundnet' has no attribute {name!r}")
+    return getattr(import_module(_LOADED_WHEN_USED[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

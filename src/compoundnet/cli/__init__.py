@@ -1,0 +1,73 @@
+"""The command line: one verb a function, in ``design`` (no torch) and ``learn``.
+
+A verb's module is imported only when the verb is called, so that describing and scaling answer at once.
+Standard output carries the result alone (with ``--json`` for machines); everything else goes to
+standard error. Exit 0: done, 1: failed, 2: bad request.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from compoundnet.errors import FailureError, RequestError, StoppedError, unknown
+
+__all__ = ["main"]
+
+# verb: module, summary
+_VERBS = {
+    "list": ("design", "names of the networks that are known"),
+    "describe": ("design", "stages and cost of a network"),
+    "scale": ("design", "a network scaled by a rule or by its axes"),
+    "train": ("learn", "train on a folder of images; goes on where it was stopped"),
+    "evaluate": ("learn", "judge a trained run on labelled images"),
+    "predict": ("learn", "label images with a trained run"),
+    "demo": ("demo", "the whole story on real handwritten digits, offline, in under three minutes"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(_run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _run(argv: list[str]) -> int:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        from importlib.metadata import version
+
+        print(version("compoundnet"))
+        return 0
+    try:
+        if argv[0] not in _VERBS:
+            raise unknown("verb", argv[0], _VERBS)
+        command = getattr(import_module(f"compoundnet.cli.{_VERBS[argv[0]][0]}"), f"{argv[0]}_command")
+        command(argv[1:])
+    except RequestError as error:
+        print(f"compoundnet: {error}", file=sys.stderr)
+        return 2
+    except FailureError as error:
+        print(f"compoundnet: {error}", file=sys.stderr)
+        return 1
+    except StoppedError as error:
+        print(f"compoundnet: {error}; the same command goes on from there", file=sys.stderr)
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return 0
+
+
+def _usage() -> str:
+    width = max(map(len, _VERBS))
+    verbs = "\n".join(f"  {verb:{width}}  {summary}" for verb, (_, summary) in _VERBS.items())
+    return (
+        "usage: compoundnet VERB ...\n\n"
+        "Find, scale, train and judge the convolutional network that fits your images and your budget.\n\n"
+        f"{verbs}\n\n"
+        "compoundnet VERB --help tells the rest."
+    )

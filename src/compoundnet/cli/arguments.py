@@ -1,0 +1,27 @@
+"""How a function becomes a verb: its signature is the command line, its docstring the help."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+__all__ = ["Arch", "Data", "Json", "Output", "RunPath", "call", "print_json"]
+
+Arch = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ARCH")]
+Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
+RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Output = tyro.conf.arg(aliases=["-o"])
+Json = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""``--json``: the result for machines, on standard output."""
+
+
+def call(verb: str, function: Callable[..., None], argv: Sequence[str]) -> None:
+    """Call ``function`` with the arguments in ``argv``; a wrong command line exits with 2 and says why."""
+    tyro.cli(function, prog=f"compoundnet {verb}", args=list(argv))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, indent=2))

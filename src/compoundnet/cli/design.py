@@ -1,0 +1,144 @@
+"""Verbs that need no torch: list, describe, scale."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from compoundnet.architecture import Architecture
+from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
+from compoundnet.cost import Cost, cost
+from compoundnet.errors import RequestError
+from compoundnet.scaling import scale
+from compoundnet.summary import describe
+from compoundnet.units import human, human_bytes
+from compoundnet.zoo import architecture as find
+from compoundnet.zoo import list_architectures
+
+__all__ = ["describe_command", "list_command", "scale_command"]
+
+
+def list_command(argv: Sequence[str]) -> None:
+    """``compoundnet list [PATTERN]``."""
+    call("list", _list, argv)
+
+
+def describe_command(argv: Sequence[str]) -> None:
+    """``compoundnet describe ARCH``."""
+    call("describe", _describe, argv)
+
+
+def scale_command(argv: Sequence[str]) -> None:
+    """``compoundnet scale ARCH --phi P``."""
+    call("scale", _scale, argv)
+
+
+def _list(pattern: Annotated[str, tyro.conf.Positional] = "*", json: Json = False) -> None:
+    """Names of the networks that are known.
+
+    Args:
+        pattern: shell pattern, such as 'efficientnet_b?'.
+        json: a JSON list.
+    """
+    names = list_architectures(pattern)
+    if not names:
+        raise RequestError(f"no network matches {pattern!r}; compoundnet list shows all")
+    if json:
+        print_json(names)
+    else:
+        print("\n".join(names))
+
+
+def _describe(architecture: Arch, json: Json = False) -> None:
+    """Stages and cost of a network.
+
+    Args:
+        architecture: a name of compoundnet list, or a JSON file.
+        json: name, resolution, params, macs, activations, memory, stages.
+    """
+    arch = find(architecture)
+    if json:
+        print_json(describe(arch))
+    else:
+        print(_page(arch))
+
+
+def _scale(
+    architecture: Arch,
+    phi: float | None = None,
+    rule: str = "efficientnet",
+    depth: float | None = None,
+    width: float | None = None,
+    resolution: float | None = None,
+    output: Annotated[Path | None, Output] = None,
+    json: Json = False,
+) -> None:
+    """A network scaled by a rule at phi, or by multipliers of its axes.
+
+    Args:
+        architecture: a name of compoundnet list, or a JSON file.
+        phi: how far; each unit about doubles the MACs. May be fractional, or negative to shrink.
+        rule: how cost is shared among the axes: efficientnet, efficientnet_shipped, efficientnet_x_gpu,
+            efficientnet_x_tpu, uniform, fast, depth, width, resolution.
+        depth: multiplier of every stage's repeats.
+        width: multiplier of every width.
+        resolution: multiplier of the input side.
+        output: write the architecture there, as JSON.
+        json: the description of the scaled network, and what it costs relative to the first.
+    """
+    base = find(architecture)
+    scaled = scale(base, phi, rule=rule, depth=depth, width=width, resolution=resolution)
+    before, after = cost(base), cost(scaled)
+    if output is not None:
+        _write(output, scaled)
+    if json:
+        print_json({**describe(scaled), "relative": _relative(before, after)})
+        return
+    times = ", ".join(f"{name} x{value:.2f}" for name, value in _relative(before, after).items())
+    print(f"{_page(scaled)}\n\nagainst {base.name}: {times}")
+    if output is not None:
+        print(f"written to {output}")
+
+
+def _relative(before: Cost, after: Cost) -> dict[str, float]:
+    return {name: getattr(after, name) / getattr(before, name) for name in ("params", "macs", "activations")}
+
+
+def _write(path: Path, arch: Architecture) -> None:
+    if path.suffix != ".json":
+        raise RequestError(f"output is {str(path)!r}; an architecture file ends in .json")
+    try:
+        path.write_text(arch.to_json() + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RequestError(f"cannot write {str(path)!r}: {error.strerror}") from error
+
+
+def _page(arch: Architecture) -> str:
+    told = describe(arch)
+    memory = told["memory"]
+    costs = (
+        ("parameters", human(told["params"]), told["params"]),
+        ("MACs", human(told["macs"]), told["macs"]),
+        ("activations", human(told["activations"]), told["activations"]),
+        ("weights", human_bytes(memory["weights_bytes"]), memory["weights_bytes"]),
+        ("inference, peak", human_bytes(memory["inference_bytes"]), memory["inference_bytes"]),
+        ("training, an image", human_bytes(memory["training_bytes_per_image"]), memory["training_bytes_per_image"]),
+    )
+    columns = ("name", "block", "kernel", "expansion", "se", "channels", "repeats", "stride", "side", "params", "macs")
+    rows = [columns, *(tuple(_cell(key, row[key]) for key in columns) for row in told["stages"])]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    table = ("  ".join(map(_aligned, row, widths, range(len(columns)))) for row in rows)
+    lines = (f"{name:<20}{text:>10}  {exact:>19,}" for name, text, exact in costs)
+    title = f"{arch.name}: {arch.resolution} x {arch.resolution} pixels, {arch.classes} classes"
+    return "\n".join([title, "", *table, "", *lines]).replace("\u00a0", " ")
+
+
+def _aligned(cell: str, width: int, column: int) -> str:
+    return cell.ljust(width) if column < 2 else cell.rjust(width)
+
+
+def _cell(key: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    return human(value) if key in ("params", "macs") else str(value)

@@ -1,0 +1,31 @@
+"""Errors for people: one clear line that repeats the request and says what would work."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["FailureError", "RequestError", "StoppedError", "unknown"]
+
+
+class RequestError(ValueError):
+    """A request that cannot be met as stated. The command line prints it and exits with 2."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
+    """The error for a name that is not in a table, with the nearest names that are.
+
+    >>> str(unknown("colour", "gren", ["red", "green"]))
+    "unknown colour 'gren'; did you mean 'green'?"
+    """
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    if near:
+        return RequestError(f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
+    return RequestError(f"unknown {kind} {name!r}; known: {', '.join(names)}")
+
+
+class FailureError(RuntimeError):
+    """Work that was asked for rightly and could not be done. The command line prints it and exits with 1."""
+
+
+class StoppedError(Exception):
+    """Work that was interrupted and saved: the same request goes on from there."""

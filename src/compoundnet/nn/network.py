@@ -1,0 +1,69 @@
+"""Architecture -> torch.nn.Module: stem, stages of blocks, head, pooling, classifier. N C H W."""
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from compoundnet.architecture import Architecture
+from compoundnet.errors import RequestError
+from compoundnet.nn.blocks import BlockModule
+from compoundnet.nn.layers import ConvNormAct, initialise
+
+__all__ = ["Network", "build"]
+
+
+class Network(nn.Module):
+    """The network that an architecture describes, freshly initialised as in the paper's code."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.architecture = arch
+        self.num_features = arch.head
+        self.stem = ConvNormAct(arch.in_channels, arch.stem, 3, arch.stem_stride, arch)
+        self.stages = nn.Sequential(*_stages(arch))
+        self.head = ConvNormAct(arch.stages[-1].channels, arch.head, 1, 1, arch)
+        self.dropout = nn.Dropout(arch.dropout)
+        self.classifier: nn.Module = nn.Linear(arch.head, arch.classes)
+        self.apply(initialise)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> (N, num_features, h, w): everything before pooling."""
+        features: Tensor = self.head(self.stages(self.stem(x)))
+        return features
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
+        """(N, num_features, h, w) -> (N, classes), or the pooled (N, num_features) if ``pre_logits``."""
+        pooled = x.mean((2, 3))
+        return pooled if pre_logits else self.classifier(self.dropout(pooled))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, in_channels, H, W) -> logits (N, classes), or (N, num_features) without a classifier."""
+        return self.forward_head(self.forward_features(x))
+
+    def get_classifier(self) -> nn.Module:
+        """The last layer: ``nn.Linear``, or ``nn.Identity`` after ``reset_classifier(0)``."""
+        return self.classifier
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """A fresh classifier for that many classes; 0: none, the network then returns pooled features."""
+        if num_classes < 0:
+            raise RequestError(f"num_classes is {num_classes}; it must be positive, or 0 for no classifier")
+        like = self.head.conv.weight
+        fresh = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
+        self.classifier = fresh.to(like.device, like.dtype).apply(initialise)
+
+
+def build(arch: Architecture) -> Network:
+    """The freshly initialised network of an architecture, on the current default device."""
+    return Network(arch)
+
+
+def _stages(arch: Architecture) -> Iterator[nn.Sequential]:
+    rates, c_in = iter(arch.drop_path_rates()), arch.stem
+    for stage in arch.stages:
+        blocks = []
+        for i in range(stage.repeats):
+            stride = stage.stride if i == 0 else 1
+            blocks.append(BlockModule(stage.block, c_in, stage.channels, stride, next(rates), arch))
+            c_in = stage.channels
+        yield nn.Sequential(*blocks)

@@ -1,0 +1,146 @@
+"""The run folder: what a training leaves, and all that evaluate, predict, export and serve need.
+
+``architecture.json``, ``model.safetensors``, ``run.json`` (labels, preprocessing, recipe, versions, data
+fingerprint, seed), ``metrics.jsonl``, ``checkpoint/``, ``tensorboard/``, ``report.html``. Nothing in it
+is a pickle.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compoundnet.architecture import Architecture
+from compoundnet.data.files import write_atomically
+from compoundnet.errors import RequestError
+from compoundnet.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from compoundnet.nn import Network
+
+__all__ = ["Run", "RunFolder", "load"]
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of a run, and reading and writing what is text in it."""
+
+    path: Path
+
+    @property
+    def architecture_file(self) -> Path:
+        """The architecture, as JSON."""
+        return self.path / "architecture.json"
+
+    @property
+    def weights_file(self) -> Path:
+        """The trained weights; there once the training is done."""
+        return self.path / "model.safetensors"
+
+    @property
+    def record_file(self) -> Path:
+        """Everything else that is known of the training."""
+        return self.path / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line, one line an epoch."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """What a resume needs."""
+        return self.path / "checkpoint"
+
+    @property
+    def report_file(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        """Event files."""
+        return self.path / "tensorboard"
+
+    def read_record(self) -> dict[str, Any]:
+        """``run.json``. RequestError: no run there, or not one that this version can read."""
+        try:
+            record = json.loads(self.record_file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise RequestError(f"{str(self.path)!r} is not a run: it has no run.json") from error
+        except (OSError, ValueError) as error:
+            raise RequestError(f"cannot read {self.record_file}: {error}") from error
+        if not isinstance(record, dict) or record.get("format") != FORMAT:
+            raise RequestError(f"{self.record_file} is not of format {FORMAT}; it was written by another version")
+        return record
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Write ``run.json``, whole or not at all."""
+        write_atomically(self.record_file, json.dumps({"format": FORMAT, **record}, indent=2) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The rows of ``metrics.jsonl``, without a last one that a kill cut short."""
+        if not self.metrics_file.exists():
+            return []
+        whole = [line for line in self.metrics_file.read_text(encoding="utf-8").split("\n")[:-1] if line]
+        return [json.loads(line) for line in whole]
+
+    def write_metrics(self, rows: list[dict[str, Any]]) -> None:
+        """Replace ``metrics.jsonl``, whole or not at all."""
+        write_atomically(self.metrics_file, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def write_weights(self, state: Mapping[str, "Tensor"], classes: tuple[str, ...], prepared: Preprocessing) -> None:
+        """Write ``model.safetensors``, whole or not at all; labels and preprocessing travel in its metadata."""
+        from safetensors.torch import save
+
+        metadata = {
+            "format": "pt",
+            "compoundnet.preprocessing": json.dumps(prepared.to_json()),
+            "compoundnet.labels": json.dumps(list(classes)),
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+        write_atomically(self.weights_file, save(tensors, metadata))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A trained network and what is needed to use it."""
+
+    model: "Network"
+    labels: tuple[str, ...]
+    preprocessing: Preprocessing
+    architecture: Architecture
+    record: Mapping[str, Any]
+
+
+def load(path: str | Path, device: str = "cpu") -> Run:
+    """The trained run in folder ``path``, its network in evaluation mode on ``device``.
+
+    Raises:
+        RequestError: no run there, one whose training has not ended, or damaged files.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from compoundnet.nn import build
+
+    folder = RunFolder(Path(path))
+    record = folder.read_record()
+    if not folder.weights_file.exists():
+        raise RequestError(
+            f"run {str(path)!r} has no model yet: its training has not ended; the same train command goes on"
+        )
+    try:
+        arch = Architecture.from_json(folder.architecture_file.read_text(encoding="utf-8"))
+        labels, prepared = tuple(record["classes"]), Preprocessing.from_json(record["preprocessing"])
+        state = load_file(folder.weights_file)
+        network = build(arch)
+        network.load_state_dict(state)
+    except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        raise RequestError(f"run {str(path)!r} is damaged: {error}") from error
+    return Run(network.eval().to(device), labels, prepared, arch, record)

@@ -1,0 +1,177 @@
+"""Compound scaling: how a cost factor is shared among depth, width and resolution.
+
+MACs grow as depth * width^2 * resolution^2. A rule gives each axis a share of the logarithm of the
+cost factor s, shares summing to 1::
+
+    depth = s^e_d        width = s^(e_w / 2)        resolution = s^(e_r / 2)
+
+so that depth * width^2 * resolution^2 = s. The paper's alpha, beta, gamma with d = alpha^phi,
+w = beta^phi, r = gamma^phi are the shares (ln alpha, 2 ln beta, 2 ln gamma) / ln(alpha beta^2 gamma^2)
+with s = (alpha beta^2 gamma^2)^phi; one axis alone is a share of 1 (Tan & Le 2019, section 3.3;
+Dollar et al. 2021, section 4).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from compoundnet.architecture import Architecture
+from compoundnet.errors import RequestError, unknown
+from compoundnet.zoo.efficientnet import V1
+
+__all__ = ["RULES", "Multipliers", "Rule", "Shipped", "scale", "shipped"]
+
+
+class Multipliers(NamedTuple):
+    """What each axis of the baseline is multiplied by."""
+
+    depth: float
+    width: float
+    resolution: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rule:
+    """Shares of the cost factor, and the factor that one unit of phi stands for.
+
+    >>> rule = Rule.from_coefficients(1.2, 1.1, 1.15)
+    >>> round(rule.factor, 3), round(rule.depth, 2), round(rule.width, 2), round(rule.resolution, 2)
+    (1.92, 0.28, 0.29, 0.43)
+
+    Raises:
+        RequestError: a share outside 0..1, shares that do not sum to 1, or a factor not above 1.
+    """
+
+    depth: float
+    width: float
+    resolution: float
+    factor: float = 2.0
+
+    def __post_init__(self) -> None:
+        shares = (self.depth, self.width, self.resolution)
+        if min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
+            raise RequestError(
+                f"shares (depth, width, resolution) are {shares}; none may be negative and they must sum to 1"
+            )
+        if not (math.isfinite(self.factor) and self.factor > 1):
+            raise RequestError(f"factor is {self.factor!r}; a unit of phi must multiply the cost by more than 1")
+
+    @classmethod
+    def from_coefficients(cls, alpha: float, beta: float, gamma: float) -> "Rule":
+        """The rule d = alpha^phi, w = beta^phi, r = gamma^phi; each must be at least 1 and one above."""
+        if not (min(alpha, beta, gamma) >= 1 and max(alpha, beta, gamma) > 1 and math.isfinite(alpha * beta * gamma)):
+            raise RequestError(f"alpha, beta, gamma are {alpha}, {beta}, {gamma}; all must be >= 1, and one above 1")
+        logs = (math.log(alpha), 2 * math.log(beta), 2 * math.log(gamma))
+        total = sum(logs)
+        return cls(
+            depth=logs[0] / total, width=logs[1] / total, resolution=logs[2] / total, factor=alpha * beta**2 * gamma**2
+        )
+
+    @property
+    def coefficients(self) -> Multipliers:
+        """alpha, beta, gamma: the multipliers of one unit of phi."""
+        return self.multipliers(self.factor)
+
+    def multipliers(self, cost_factor: float) -> Multipliers:
+        """The multipliers whose nominal cost, depth * width^2 * resolution^2, is ``cost_factor``; below 1 shrinks."""
+        if not (math.isfinite(cost_factor) and cost_factor > 0):
+            raise RequestError(
+                f"cost factor is {cost_factor!r}; it must be a positive number, 1 leaves the network as it is"
+            )
+        s = float(cost_factor)
+        return Multipliers(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
+
+    def at(self, phi: float) -> Multipliers:
+        """The multipliers alpha^phi, beta^phi, gamma^phi; phi may be fractional, or negative to shrink."""
+        try:
+            return self.multipliers(self.factor**phi)
+        except OverflowError as error:
+            raise RequestError(f"phi is {phi!r}; {self.factor:g}^phi is too large for a network") from error
+
+
+_PAPER = Rule.from_coefficients(1.2, 1.1, 1.15)
+
+RULES: dict[str, Rule] = {
+    "efficientnet": _PAPER,  # Tan & Le 2019, section 4: alpha 1.2, beta 1.1, gamma 1.15
+    "efficientnet_shipped": Rule(depth=0.25, width=0.30, resolution=0.45),  # what B4-B7 of tensorflow/tpu amount to
+    "efficientnet_x_gpu": Rule(
+        depth=0.38, width=0.42, resolution=0.20
+    ),  # fitted to efficientnet_x_builder.py, GPU rows
+    "efficientnet_x_tpu": Rule(depth=0.38, width=0.37, resolution=0.25),  # the same, TPU rows B1-B4
+    "uniform": Rule(depth=1 / 3, width=1 / 3, resolution=1 / 3),  # "dwr", Dollar et al. 2021
+    "fast": Rule(depth=0.1, width=0.8, resolution=0.1),  # "dWr", Dollar et al. 2021: activations grow as s^0.6
+    "depth": Rule(depth=1, width=0, resolution=0),  # one axis alone, for comparison
+    "width": Rule(depth=0, width=1, resolution=0),
+    "resolution": Rule(depth=0, width=0, resolution=1),
+}
+"""Published rules by name."""
+
+
+def scale(
+    arch: Architecture,
+    phi: float | None = None,
+    *,
+    rule: str | Rule = "efficientnet",
+    depth: float | None = None,
+    width: float | None = None,
+    resolution: float | None = None,
+) -> Architecture:
+    """``arch`` scaled by a rule at ``phi``, or by explicit multipliers (those not given are 1).
+
+    >>> from compoundnet.zoo import architecture
+    >>> scale(architecture("efficientnet_b0"), phi=1).resolution  # 224 * 1.15 = 257.6
+    258
+
+    Raises:
+        RequestError: both or neither way asked for, an unknown rule, or a multiplier that makes no network.
+    """
+    explicit = [m for m in (depth, width, resolution) if m is not None]
+    if (phi is None) == (not explicit):
+        raise RequestError(
+            "scale by phi, or by depth, width and resolution: " + ("not both" if explicit else "give one")
+        )
+    if phi is None:
+        return arch.scaled(
+            depth=1.0 if depth is None else depth,
+            width=1.0 if width is None else width,
+            resolution=1.0 if resolution is None else resolution,
+        )
+    by = find(rule).at(phi)
+    return arch.scaled(depth=by.depth, width=by.width, resolution=by.resolution, name=f"{arch.name}_phi{phi:g}")
+
+
+def find(rule: str | Rule) -> Rule:
+    """The rule itself, or the published one of that name."""
+    if isinstance(rule, Rule):
+        return rule
+    if rule not in RULES:
+        raise unknown("scaling rule", rule, RULES)
+    return RULES[rule]
+
+
+class Shipped(NamedTuple):
+    """A variant as it was released, beside what the paper's rule gives at the same phi."""
+
+    name: str
+    phi: float
+    released: Multipliers
+    ruled: Multipliers
+    implied_phi: Multipliers  # the phi that would give each released multiplier
+
+
+# The phi at which the released widths fit best: bermanmaxim, tensorflow/tpu issue 390.
+_PHI = {"b0": 0.0, "b1": 0.5, "b2": 1.0, "b3": 2.0, "b4": 3.5, "b5": 5.0, "b6": 6.0, "b7": 7.0}
+
+
+def shipped() -> Iterator[Shipped]:
+    """B0-B7 as released against alpha^phi, beta^phi, gamma^phi: the table was adjusted by hand.
+
+    Widths agree to the second digit and sizes within 4 %, but from B4 on the released networks are
+    shallower (B7: 3.1 against 3.58).
+    """
+    for name, phi in _PHI.items():
+        row = V1[name]
+        released = Multipliers(row.depth, row.width, row.resolution / V1["b0"].resolution)
+        implied = (math.log(m) / math.log(c) for m, c in zip(released, _PAPER.coefficients, strict=True))
+        yield Shipped(name, phi, released, _PAPER.at(phi), Multipliers(*implied))

@@ -1,0 +1,67 @@
+"""An architecture in rows and in JSON: its stages, their shapes and what they cost."""
+
+from typing import Any
+
+from compoundnet.architecture import Architecture, MBConv, Stage
+from compoundnet.cost import Layer, cost, layers
+
+__all__ = ["describe", "stage_rows"]
+
+
+def describe(arch: Architecture) -> dict[str, Any]:
+    """Everything about ``arch`` that a program may ask for, as plain JSON values."""
+    price = cost(arch)
+    return {
+        "name": arch.name,
+        "resolution": arch.resolution,
+        "params": price.params,
+        "macs": price.macs,
+        "activations": price.activations,
+        "memory": {
+            "weights_bytes": price.weights_bytes,
+            "inference_bytes": price.inference_bytes,
+            "training_bytes_per_image": price.training_bytes_per_image,
+        },
+        "stages": stage_rows(arch),
+    }
+
+
+def stage_rows(arch: Architecture) -> list[dict[str, Any]]:
+    """One row for the stem, each stage, the head and the classifier: what it is, its output, its share of the cost.
+
+    Keys: ``name block kernel expansion se channels repeats stride side params macs``; None where it does not apply.
+    """
+    parts: dict[str, list[Layer]] = {}
+    for layer in layers(arch):
+        parts.setdefault(layer.name if layer.stage is None else str(layer.stage), []).append(layer)
+    return [_stage_row(arch, name, part) for name, part in parts.items()]
+
+
+def _stage_row(arch: Architecture, name: str, part: list[Layer]) -> dict[str, Any]:
+    last = part[-1]
+    ends: dict[str, dict[str, Any]] = {
+        "stem": {"block": "convolution", "kernel": 3, "stride": arch.stem_stride},
+        "head": {"block": "convolution", "kernel": 1, "stride": 1},
+        "classifier": {"block": "linear"},
+    }
+    return {
+        **dict.fromkeys(("kernel", "expansion", "se", "repeats", "stride")),
+        **(ends[name] if last.stage is None else _described(arch.stages[last.stage])),
+        "name": name if last.stage is None else f"stage {last.stage + 1}",
+        "channels": last.channels,
+        "side": last.side,
+        "params": sum(layer.params * layer.copies for layer in part),
+        "macs": sum(layer.macs * layer.copies for layer in part),
+    }
+
+
+def _described(stage: Stage) -> dict[str, Any]:
+    block = stage.block
+    return {
+        "block": type(block).__name__,
+        "kernel": block.kernel,
+        "expansion": block.expansion,
+        "se": (block.se_ratio or None) if isinstance(block, MBConv) else None,
+        "repeats": stage.repeats,
+        "stride": stage.stride,
+    }

@@ -1,0 +1,59 @@
+"""The end of a training: judge what was held out, and leave the model, the report and the record."""
+
+import torch
+
+from compoundnet.cost import cost
+from compoundnet.evaluate import (
+    Evaluation,
+    Mistake,
+    ReportInput,
+    evaluate_logits,
+    most_confident_mistakes,
+    write_report,
+)
+from compoundnet.evaluate.inference import outputs
+from compoundnet.nn import Network
+from compoundnet.train.job import Job
+from compoundnet.train.progress import counting
+from compoundnet.train.record import make_record, splits
+
+__all__ = ["finish"]
+
+
+def finish(network: Network, job: Job) -> None:
+    """Evaluate the held-out splits; write the model, the report and, last, the record that says it is finished."""
+    evaluations, mistakes = _judge(network, job)
+    record = make_record(job, "finished", evaluations={name: e.to_json() for name, e in evaluations.items()})
+    job.folder.write_weights(network.state_dict(), job.plan.classes, job.plan.preprocessing)
+    report = ReportInput(
+        title=f"{job.architecture.name} on {job.dataset.name}",
+        architecture=job.architecture,
+        cost=cost(job.architecture),
+        evaluations=evaluations,
+        history=job.folder.read_metrics(),
+        mistakes=mistakes,
+        recipe=job.plan.recipe.to_json(),
+        data=record["data"],
+        versions=record["versions"],
+        weights=None if job.weights is None else job.weights.source,
+        preprocessing=job.plan.preprocessing,
+    )
+    write_report(job.folder.report_file, report)
+    job.folder.write_record(record)
+
+
+def _judge(network: Network, job: Job) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
+    """Evaluations, test before validation, and the mistakes of the first."""
+    network.eval()
+    plan, evaluations, mistakes = job.plan, {}, []
+    for name, split in reversed(splits(job.dataset).items()):
+        if name == "train" or not len(split):
+            continue
+        logits = outputs(
+            network, split, plan.preprocessing, batch_size=plan.batch_size, device=plan.device, workers=plan.workers,
+            progress=counting(job.observer, f"evaluating {name} images"),
+        )  # fmt: skip
+        labels = torch.tensor(split.labels)
+        evaluations[name] = evaluate_logits(logits, labels, plan.classes)
+        mistakes.append(most_confident_mistakes(logits, labels, split.files, plan.classes))
+    return evaluations, mistakes[0] if mistakes else ()

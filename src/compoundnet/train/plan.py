@@ -1,0 +1,108 @@
+"""What a recipe comes to for this data on this device: every "auto" decided, with the reasons in words."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+
+from compoundnet.data import Dataset
+from compoundnet.errors import RequestError
+from compoundnet.preprocessing import Preprocessing
+from compoundnet.train.recipe import Recipe
+
+__all__ = ["Plan", "make_plan"]
+
+_SKEWED = 4.0  # largest class over smallest, from which "auto" balances
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A recipe without open questions. ``class_weights`` is a float per class, of mean 1 over the images."""
+
+    recipe: Recipe
+    preprocessing: Preprocessing
+    classes: tuple[str, ...]
+    device: str
+    workers: int
+    dtype: torch.dtype
+    batch_size: int
+    accumulate: int
+    steps_per_epoch: int
+    resolution: int
+    class_weights: tuple[float, ...] | None
+    notes: tuple[str, ...]
+
+    def loss_weights(self) -> torch.Tensor | None:
+        """``class_weights`` as a tensor on the device."""
+        return None if self.class_weights is None else torch.tensor(self.class_weights, device=self.device)
+
+
+def make_plan(recipe: Recipe, dataset: Dataset, preprocessing: Preprocessing, device: str, workers: int | None) -> Plan:
+    """Decide what the recipe leaves open.
+
+    Raises:
+        RequestError: no such device, or a precision it cannot do.
+    """
+    _check_device(device)
+    images = len(dataset.train)
+    batch_size = min(recipe.batch_size, images)
+    batches = images // batch_size
+    accumulate = min(recipe.accumulate, batches)
+    weights = _class_weights(recipe, dataset)
+    notes = []
+    if batch_size < recipe.batch_size:
+        notes.append(f"batch size {batch_size} instead of {recipe.batch_size}: there are {images} training images")
+    if weights is not None:
+        notes.append("classes differ in size: each is weighed inversely to its number of images")
+    return Plan(
+        recipe=recipe,
+        preprocessing=preprocessing,
+        classes=dataset.classes,
+        device=device,
+        workers=_workers(device) if workers is None else workers,
+        dtype=_dtype(recipe, device),
+        batch_size=batch_size,
+        accumulate=accumulate,
+        steps_per_epoch=batches // accumulate,
+        resolution=recipe.resolution or preprocessing.resolution,
+        class_weights=weights,
+        notes=tuple(notes),
+    )
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise RequestError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+
+
+def _workers(device: str) -> int:
+    """On a CPU the training itself wants every core; a GPU is fed by up to eight processes."""
+    if torch.device(device).type == "cpu":
+        return 0
+    import os
+
+    return min(8, os.cpu_count() or 1)
+
+
+def _dtype(recipe: Recipe, device: str) -> torch.dtype:
+    """Half precision where it pays: processors without bfloat16 units emulate it, many times slower."""
+    on_cpu = torch.device(device).type == "cpu"
+    if recipe.precision != "auto":
+        if recipe.precision == "float16" and on_cpu:
+            raise RequestError("precision float16 needs a GPU; use bfloat16 or float32 on the CPU")
+        dtype: torch.dtype = getattr(torch, recipe.precision)
+        return dtype
+    if on_cpu:
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _class_weights(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
+    counts = Counter(dataset.train.labels)
+    sizes = [counts[i] for i in range(len(dataset.classes))]
+    skewed = max(sizes) >= _SKEWED * min(sizes)
+    if recipe.class_weights == "none" or (recipe.class_weights == "auto" and not skewed):
+        return None
+    return tuple(sum(sizes) / (len(sizes) * size) for size in sizes)

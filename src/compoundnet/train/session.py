@@ -1,0 +1,162 @@
+"""A whole training: data, weights, network, both phases, evaluation, report, in one resumable call."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from compoundnet import zoo
+from compoundnet.architecture import Architecture
+from compoundnet.data import Dataset, open_dataset
+from compoundnet.data.files import write_atomically
+from compoundnet.errors import FailureError, RequestError
+from compoundnet.nn import Network, build
+from compoundnet.preprocessing import Preprocessing
+from compoundnet.run import RunFolder
+from compoundnet.train.finish import finish
+from compoundnet.train.head import train_classifier
+from compoundnet.train.job import Job
+from compoundnet.train.loop import train_network
+from compoundnet.train.plan import make_plan
+from compoundnet.train.progress import Event, Note, Observer, counting, silent, tensorboard
+from compoundnet.train.recipe import RECIPES, Recipe
+from compoundnet.train.record import make_record, matching_record
+from compoundnet.weights import Weights, apply_weights, read_weights
+
+__all__ = ["train"]
+
+
+def train(
+    architecture: Architecture | str,
+    data: str | Path,
+    output: str | Path,
+    *,
+    weights: str | Path | None = None,
+    recipe: Recipe | None = None,
+    device: str | None = None,
+    workers: int | None = None,
+    on_bad: Literal["skip", "fail"] = "skip",
+    observer: Observer = silent,
+    stop: Callable[[], bool] = lambda: False,
+) -> RunFolder:
+    """Train ``architecture`` on ``data`` and leave everything in the run folder ``output``.
+
+    Without a recipe: ``finetune`` from weights, ``scratch`` without. If ``output`` holds the same
+    training, unfinished, it goes on from its checkpoint, bit for bit; finished, nothing is done.
+    ``stop`` is asked at every step.
+
+    Raises:
+        RequestError: bad data, weights or recipe, or a folder that holds something else; nothing is overwritten.
+        FailureError: the training went wrong (a loss that is no number, a full disk).
+        StoppedError: ``stop`` said so; the same call goes on.
+    """
+    dataset = open_dataset(data, on_bad=on_bad, progress=counting(observer, "reading images"))
+    base = zoo.architecture(architecture) if isinstance(architecture, str) else architecture
+    recipe = recipe or RECIPES["scratch" if weights is None else "finetune"]
+    arch = _fitted(base, dataset, recipe)
+    initial = None if weights is None else read_weights(weights, arch)
+    prepared, origin = _preprocessing(base, initial)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    job = Job(
+        architecture=replace(arch, resolution=prepared.resolution),
+        weights=initial,
+        dataset=dataset,
+        plan=make_plan(recipe, dataset, prepared, device, workers),
+        folder=RunFolder(Path(output)),
+        observer=observer,
+        stop=stop,
+    )
+    record = matching_record(job)
+    if record.get("status") == "finished":
+        observer(Note(f"{output} holds this training, finished; see {job.folder.report_file}"))
+        return job.folder
+    for bad in dataset.bad:
+        observer(Note(f"skipped {bad.file}: {bad.reason}"))
+    for text in (*dataset.notes, *origin, *job.plan.notes):
+        observer(Note(text))
+    try:
+        _carry_out(job, new="status" not in record)
+    except OSError as error:
+        raise FailureError(
+            f"cannot write run {output}: {error.strerror or error}; make room and repeat the command, it goes on"
+        ) from error
+    return job.folder
+
+
+def _fitted(base: Architecture, dataset: Dataset, recipe: Recipe) -> Architecture:
+    """The architecture for the data's classes, with the recipe's rates."""
+    if base.in_channels != 3:
+        raise RequestError(f"{base.name} takes {base.in_channels} channels; images are read as 3 (RGB)")
+    return replace(
+        base,
+        classes=len(dataset.classes),
+        dropout=base.dropout if recipe.dropout is None else recipe.dropout,
+        drop_path=base.drop_path if recipe.drop_path is None else recipe.drop_path,
+    )
+
+
+def _preprocessing(base: Architecture, weights: Weights | None) -> tuple[Preprocessing, list[str]]:
+    """That of the weights; where they record none, that of the published network, with a note that says so."""
+    if weights is None:
+        return zoo.preprocessing(base), []
+    if weights.preprocessing is not None:
+        return weights.preprocessing, []
+    prepared = zoo.preprocessing(base)
+    return prepared, [
+        f"{weights.source} does not record its preprocessing; taking what {base.name} was published with: "
+        f"{prepared.resolution} px, mean {prepared.mean}, std {prepared.std}"
+    ]
+
+
+def _carry_out(job: Job, new: bool) -> None:
+    if new:
+        job.folder.write_record(make_record(job, "training"))
+    write_atomically(job.folder.architecture_file, job.architecture.to_json() + "\n")
+    with _reproducible(), tensorboard(job.folder, len(job.folder.read_metrics())) as chart:
+
+        def both(event: Event) -> None:
+            job.observer(event)
+            chart(event)
+
+        watched = replace(job, observer=both)
+        network = _initial_network(watched)
+        if not (job.plan.recipe.head_epochs and _head_is_enough(network, watched)) and job.plan.recipe.epochs:
+            train_network(network, watched)
+        finish(network, watched)
+
+
+@contextmanager
+def _reproducible() -> Iterator[None]:
+    """Algorithms that give the same bits every time, inside; the earlier choice is put back."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
+    was, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(was, warn_only=warned)
+
+
+def _initial_network(job: Job) -> Network:
+    torch.manual_seed(job.plan.recipe.seed)
+    network = build(job.architecture)
+    if job.weights is not None:
+        apply_weights(network, job.weights)
+    placed: Network = network.to(job.plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
+
+
+def _head_is_enough(network: Network, job: Job) -> bool:
+    """Train the classifier alone; whether a small set needs no more."""
+    reached, recipe, images = train_classifier(network, job), job.plan.recipe, len(job.dataset.train)
+    if reached is None or reached < recipe.head_is_enough or images >= recipe.small_set:
+        return False
+    text = (
+        f"a small set ({images} training images), and the classifier alone reaches {100 * reached:.1f} % in validation"
+    )
+    job.observer(Note(f"{text}: the rest of the network stays as it is"))
+    return True

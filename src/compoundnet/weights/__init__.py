@@ -1,0 +1,9 @@
+"""Weights: a registry of published ones, files and the hub, one adapter a layout.
+
+``read_weights`` gives :class:`Weights`, the state with its preprocessing; ``apply_weights`` puts it into a network.
+"""
+
+from compoundnet.weights.load import Applied, Weights, adapt_input, apply_weights, read_weights
+from compoundnet.weights.registry import Record, find, published
+
+__all__ = ["Applied", "Record", "Weights", "adapt_input", "apply_weights", "find", "published", "read_weights"]

@@ -1,0 +1,127 @@
+"""Reading a safetensors file that may be anything: every way in which it can be bad has its own line."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from compoundnet.errors import RequestError
+from compoundnet.preprocessing import Preprocessing
+
+__all__ = ["LABELS_KEY", "PREPROCESSING_KEY", "Recorded", "read_record", "read_tensors"]
+
+PREPROCESSING_KEY = "compoundnet.preprocessing"
+"""Metadata key of a safetensors file: ``Preprocessing.to_json()`` as JSON text."""
+
+LABELS_KEY = "compoundnet.labels"
+"""Metadata key of a safetensors file: the class names as a JSON list of strings."""
+
+_PICKLES = {".pth", ".pt", ".bin", ".ckpt", ".pkl"}
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # zip archive; pickle protocols
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a weights file says of itself."""
+
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] | None = None
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors (floating ones as float32) and the metadata of a safetensors file.
+
+    Raises:
+        RequestError: no such file, a folder, empty, a pickle (never loaded: it could run code), not
+            safetensors, truncated, integers where numbers should be, or NaN or infinity inside.
+    """
+    _refuse(path)
+    try:
+        with safe_open(path, framework="pt") as stored:
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  # it is no mapping
+            metadata = stored.metadata() or {}
+    except SafetensorError as error:
+        raise RequestError(f"{path} is not a safetensors file, or it is truncated: {error}") from error
+    except OSError as error:
+        raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from error
+    return {name: _number(tensor, name, path) for name, tensor in state.items()}, metadata
+
+
+def read_record(path: Path, metadata: Mapping[str, str]) -> Recorded:
+    """Preprocessing and labels from ``FILE.json`` beside the file, else from the file's own metadata.
+
+    Raises:
+        RequestError: there is a record but it cannot be read, or has a field that is not known.
+    """
+    beside = path.with_name(f"{path.name}.json")
+    if beside.is_file():
+        record = _json(beside.read_bytes(), str(beside))
+    else:
+        keys = {"preprocessing": PREPROCESSING_KEY, "labels": LABELS_KEY}
+        record = {
+            name: _json(metadata[key], f"{path}, metadata {key!r},") for name, key in keys.items() if key in metadata
+        }
+    return _recorded(record, str(beside if beside.is_file() else path))
+
+
+def _recorded(record: Any, source: str) -> Recorded:
+    if not isinstance(record, dict) or not isinstance(record.get("preprocessing", {}), dict):
+        raise RequestError(f'{source} must be an object such as {{"preprocessing": {{"resolution": 224}}}}')
+    labels = record.get("labels")
+    if labels is not None and not (isinstance(labels, list) and all(isinstance(label, str) for label in labels)):
+        raise RequestError(f"{source}: labels must be a list of strings")
+    try:
+        prepared = Preprocessing.from_json(record["preprocessing"]) if "preprocessing" in record else None
+    except (RequestError, TypeError) as error:
+        raise RequestError(f"{source}: {error}") from error
+    return Recorded(prepared, None if labels is None else tuple(labels))
+
+
+def _refuse(path: Path) -> None:
+    if path.is_dir():
+        inside = sorted(path.glob("*.safetensors"))
+        advice = f"give {inside[0]}" if inside else "give a .safetensors file"
+        raise RequestError(f"weights {path} is a folder; {advice}")
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from error
+    if not start:
+        raise RequestError(f"weights {path} is empty (0 bytes); copy or download it again")
+    if path.suffix.lower() in _PICKLES or start.startswith(_PICKLE_STARTS):
+        raise RequestError(f"weights {path} is a pickle, which can run code; convert it: {_convert(path)}")
+
+
+def _convert(path: Path) -> str:
+    code = (
+        "import torch, safetensors.torch as s; "
+        f"d = torch.load({str(path)!r}, map_location='cpu', weights_only=True); "
+        "d = d.get('state_dict', d); "
+        f"s.save_file({{k: v.clone() for k, v in d.items()}}, {str(path.with_suffix('.safetensors'))!r})"
+    )
+    return f'python -c "{code}"'
+
+
+def _number(tensor: Tensor, name: str, path: Path) -> Tensor:
+    """Floating tensors as float32 and finite; only a count may be an integer."""
+    if not tensor.is_floating_point():
+        if tensor.ndim:
+            raise RequestError(f"{path}: {name} holds {tensor.dtype}, not floating-point numbers; dequantise it first")
+        return tensor
+    tensor = tensor.to(torch.float32)
+    if not torch.isfinite(tensor).all():
+        raise RequestError(f"{path}: {name} has NaN or infinity in it; the file is damaged or its training diverged")
+    return tensor
+
+
+def _json(text: str | bytes, source: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError both are
+        raise RequestError(f"{source} is not JSON: {error}") from error
