@@ -29,11 +29,12 @@ $(BIN)/python:
 	    { echo "'$(PYTHON)' cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 
-# --compile-bytecode: where PYTHONDONTWRITEBYTECODE is set, as on many build machines, every start would
-# otherwise compile what it imports again.
+# Compiled at once: where PYTHONDONTWRITEBYTECODE is set, as on many build machines, every start would otherwise
+# compile all that it imports.
 $(STAMP): pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 	$(BIN)/uv pip install --python $(BIN)/python --compile-bytecode --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 demo: setup

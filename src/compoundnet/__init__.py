@@ -14,7 +14,8 @@ from compoundnet.scaling import scale
 from compoundnet.zoo import architecture, list_architectures
 
 if TYPE_CHECKING:
-    from compoundnet.create import create, load
+    from compoundnet.factory import create
+    from compoundnet.run import load
 
 __all__ = [
     "Architecture",
@@ -27,7 +28,7 @@ __all__ = [
     "scale",
 ]
 
-_LOADED_WHEN_USED = {"create": "compoundnet.create", "load": "compoundnet.create"}
+_LOADED_WHEN_USED = {"create": "compoundnet.factory", "load": "compoundnet.run"}
 
 
 def __getattr__(name: str) -> Any:

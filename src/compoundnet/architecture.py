@@ -33,6 +33,7 @@ __all__ = [
 Number: TypeAlias = "float | NDArray[np.float64]"  # one candidate, or an array of candidates
 Activation = Literal["silu", "relu", "relu6", "hardswish"]
 Padding = Literal["same", "symmetric"]
+_LARGEST = 1_000_000  # of any whole number here: beyond it lies a slip of the pen, and a machine that hangs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +51,7 @@ class MBConv:
 
     def __post_init__(self) -> None:
         _check_block(self)
-        if not 0 <= self.se_ratio <= 1:
-            raise RequestError(f"se_ratio is {self.se_ratio!r}; it must lie in 0..1 (0: no squeeze-excitation)")
+        _check_number("MBConv.se_ratio", self.se_ratio, lambda x: 0 <= x <= 1, "lie in 0..1 (0: no squeeze-excitation)")
 
     def squeezed(self, c_in: Number) -> Any:
         """Channels between the two layers of the squeeze-excitation, for ``c_in`` into the block."""
@@ -95,8 +95,8 @@ class Norm:
     momentum: float = 0.01
 
     def __post_init__(self) -> None:
-        if not self.eps > 0 or not 0 < self.momentum <= 1:
-            raise RequestError(f"norm is {self}; eps must be positive and momentum in (0, 1]")
+        _check_number("norm.eps", self.eps, lambda x: 0 < x < 1, "lie in (0, 1), such as 1e-3")
+        _check_number("norm.momentum", self.momentum, lambda x: 0 < x <= 1, "lie in (0, 1], such as 0.01")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,8 +115,7 @@ class Rounding:
     def __post_init__(self) -> None:
         _check_whole("rounding.channel_multiple", self.channel_multiple)
         _check_whole("rounding.resolution_multiple", self.resolution_multiple)
-        if not 0 <= self.channel_floor < 1:
-            raise RequestError(f"rounding.channel_floor is {self.channel_floor!r}; it must lie in 0..1 (0: off)")
+        _check_number("rounding.channel_floor", self.channel_floor, lambda x: 0 <= x < 1, "lie in [0, 1) (0: off)")
         if self.depth not in ("ceil", "round"):
             raise unknown("rounding.depth", str(self.depth), ("ceil", "round"))
 
@@ -178,6 +177,8 @@ class Architecture:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stages", tuple(self.stages))
+        if not isinstance(self.name, str) or not self.name:
+            raise RequestError(f"name is {self.name!r}; it must be a text, such as 'my_net'")
         for name in ("resolution", "stem", "head", "stem_stride", "in_channels", "classes"):
             _check_whole(name, getattr(self, name))
         if not self.stages:
@@ -186,8 +187,7 @@ class Architecture:
             if getattr(self, name) not in choices:
                 raise unknown(name, str(getattr(self, name)), choices)
         for name in ("dropout", "drop_path"):
-            if not 0 <= getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)!r}; it must lie in [0, 1)")
+            _check_number(name, getattr(self, name), lambda x: 0 <= x < 1, "lie in [0, 1)")
 
     def sizes(self, depth: Number = 1.0, width: Number = 1.0, resolution: Number = 1.0) -> "Sizes":
         """The realised numbers under three multipliers, each one number or an array of candidates.
@@ -210,12 +210,13 @@ class Architecture:
         """The same network with every stage's repeats, every width and the input side multiplied, as ``sizes`` says.
 
         Raises:
-            RequestError: a multiplier that is not a positive finite number.
+            RequestError: a multiplier that is not a positive number, or that makes the network too large to build.
         """
         for axis, value in (("depth", depth), ("width", width), ("resolution", resolution)):
-            if not (math.isfinite(value) and value > 0):
+            if not 0 < value <= _LARGEST:
                 raise RequestError(
                     f"{axis} multiplier is {value!r}; it must be a positive number, 1 leaves it as it is"
+                    + (f", and at most {_LARGEST}" if value > 0 else "")
                 )
         to = self.sizes(depth, width, resolution)
         stages = (
@@ -251,7 +252,7 @@ class Architecture:
         """The value written by :meth:`to_json`; RequestError says where the text is wrong."""
         try:
             record = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits; lists in lists without end
             raise RequestError(f"not JSON: {error}") from error
         return _decode(cls, record, "architecture")
 
@@ -285,20 +286,24 @@ def _decode(cls: type[_T], record: Any, where: str) -> _T:
         return cls(**values)
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from error
-    except TypeError as error:
-        raise RequestError(f"{where}: a value has the wrong type ({error})") from error
 
 
 def _decode_block(record: Any, where: str) -> Block:
     kind = record.get("type") if isinstance(record, dict) else None
-    if kind not in _BLOCKS:
+    if not isinstance(kind, str) or kind not in _BLOCKS:
         raise unknown(f"block type in {where}", str(kind), _BLOCKS)
     return _decode(_BLOCKS[kind], {k: v for k, v in record.items() if k != "type"}, where)
 
 
 def _check_whole(name: str, value: object) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise RequestError(f"{name} is {value!r}; it must be a positive integer")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= _LARGEST:
+        most = f", at most {_LARGEST}" if isinstance(value, int) and value > _LARGEST else ""
+        raise RequestError(f"{name} is {value!r}; it must be a positive integer{most}")
+
+
+def _check_number(name: str, value: object, fits: Callable[[float], bool], right: str) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not fits(value):  # NaN fits nothing
+        raise RequestError(f"{name} is {value!r}; it must {right}")
 
 
 def _check_block(block: Block) -> None:
@@ -307,6 +312,8 @@ def _check_block(block: Block) -> None:
     _check_whole(f"{kind}.kernel", block.kernel)
     if block.kernel % 2 == 0:
         raise RequestError(f"{kind}.kernel is {block.kernel}; it must be odd, such as 3 or 5")
+    if not isinstance(block.skip, bool):
+        raise RequestError(f"{kind}.skip is {block.skip!r}; it must be true or false")
 
 
 def _scale(value: int, by: Number, rule: Callable[[Number], Any]) -> Any:

@@ -19,7 +19,8 @@ __all__ = ["Cost", "Layer", "cost", "layers"]
 
 _FLOAT_BYTES = 4
 _COUNTER_BYTES = 8  # a batch norm's num_batches_tracked
-_CHUNK = 4096  # candidates priced at a time: the walk's arrays then stay in the processor's cache
+_EXACT = 2**53  # whole numbers up to here are exact in an array of floats
+_CHUNK = 16384  # candidates priced at a time: the walk's arrays then stay in the processor's cache
 _KEEPS_OUTPUT = {"relu"}  # activations whose gradient needs their output; that of the others needs their input
 
 
@@ -90,7 +91,8 @@ def cost(arch: Architecture, *, depth: Number = 1.0, width: Number = 1.0, resolu
     385814752
 
     Raises:
-        RequestError: a multiplier that is not positive and finite, or arrays that do not broadcast.
+        RequestError: a multiplier that is not positive or makes too large a network, arrays that do not
+            broadcast, or arrays with a cost above 2^53.
     """
     if isinstance(depth, (int, float)) and isinstance(width, (int, float)) and isinstance(resolution, (int, float)):
         return _fold(layers(arch.scaled(depth=depth, width=width, resolution=resolution)))
@@ -109,16 +111,26 @@ def _cost_of_many(arch: Architecture, depth: Number, width: Number, resolution: 
         axes = np.broadcast_arrays(*(np.asarray(axis, np.float64) for axis in (depth, width, resolution)))
     except ValueError as error:
         raise RequestError(f"depth, width and resolution do not fit together: {error}") from error
-    if not all(np.all(np.isfinite(axis) & (axis > 0)) for axis in axes):
-        raise RequestError("every depth, width and resolution multiplier must be a positive number")
+    if axes[0].size:
+        for extreme in (np.min, np.max):  # NaN is both; sizes grow with the multipliers
+            d, w, r = (float(extreme(axis)) for axis in axes)
+            arch.scaled(depth=d, width=w, resolution=r)
     flat = [axis.ravel() for axis in axes]
     columns = {field.name: np.empty(flat[0].size, np.int64) for field in fields(Cost)}
     for start in range(0, flat[0].size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         folded = _fold(_walk(arch, arch.sizes(*(axis[chunk] for axis in flat))))
         for name, column in columns.items():
-            column[chunk] = getattr(folded, name)
+            column[chunk] = _exact(name, getattr(folded, name))
     return Cost(**{name: column.reshape(axes[0].shape) for name, column in columns.items()})
+
+
+def _exact(name: str, values: Any) -> Any:
+    import numpy as np
+
+    if np.max(values) > _EXACT:
+        raise RequestError(f"{name} of a candidate is above 2^53, too large to count exactly; use smaller multipliers")
+    return values
 
 
 def _fold(walk: Iterable[Layer]) -> Cost:
@@ -129,12 +141,12 @@ def _fold(walk: Iterable[Layer]) -> Cost:
     saved: Any = 0
     live: Any = 0
     for layer in walk:
-        params = params + layer.copies * layer.params
-        state_bytes = state_bytes + layer.copies * layer.state_bytes
-        macs = macs + layer.copies * layer.macs
-        activations = activations + layer.copies * layer.activations
-        saved = saved + layer.copies * layer.saved
-        live = _larger(live, layer.live * (layer.copies > 0))
+        params = params + _times(layer.copies, layer.params)
+        state_bytes = state_bytes + _times(layer.copies, layer.state_bytes)
+        macs = macs + _times(layer.copies, layer.macs)
+        activations = activations + _times(layer.copies, layer.activations)
+        saved = saved + _times(layer.copies, layer.saved)
+        live = _larger(live, _times(layer.copies > 0, layer.live))
     return Cost(
         params=params,
         macs=macs,
@@ -146,14 +158,14 @@ def _fold(walk: Iterable[Layer]) -> Cost:
 
 
 def _walk(arch: Architecture, to: Sizes) -> Iterator[Layer]:
-    """Parts in forward order; of a stage with an array of repeats the first block, then the rest as copies."""
+    """Parts in forward order; of a stage with an array of repeats the first blocks, then the rest as copies."""
     image = _Tensor(arch.in_channels, to.resolution)
     stem, x = _conv(_Place("stem"), image, to.stem, arch, kernel=3, stride=arch.stem_stride)
     yield stem
     stem_output = x.elements
     for i, stage in enumerate(arch.stages):
         stage_input = x.elements
-        for j, copies in _blocks(to.repeats[i]):
+        for j, copies in _blocks(to.repeats[i], alike_from=2 if arch.activation in _KEEPS_OUTPUT else 1):
             held = image.elements + stem_output * (i > 0) + stage_input * (j > 0)
             place = _Place(f"stages.{i}.{j}", i, copies, held)
             stride = stage.stride if j == 0 else 1
@@ -173,12 +185,18 @@ def _walk(arch: Architecture, to: Sizes) -> Iterator[Layer]:
     )  # fmt: skip
 
 
-def _blocks(repeats: Any) -> Iterator[tuple[int, Any]]:
-    """(index, copies) of a stage's blocks: each by itself, or of arrays the first and all the others."""
+def _blocks(repeats: Any, alike_from: int) -> Iterator[tuple[int, Any]]:
+    """(index, copies) of a stage's blocks: each by itself, or of arrays those from ``alike_from`` on in one.
+
+    The second differs from the first in stride and channels; the third from the second only where the
+    first, which adds no input, hands on an output that its activation keeps.
+    """
     if isinstance(repeats, int):
         yield from ((j, 1) for j in range(repeats))
     else:
-        yield from ((0, 1), (1, repeats - 1))
+        yield 0, 1
+        yield from ((j, repeats > j) for j in range(1, alike_from))
+        yield alike_from, _larger(repeats - alike_from, 0)
 
 
 _Parts = list[tuple[Layer, _Tensor]]
@@ -244,6 +262,11 @@ def _squeeze_excite(place: _Place, x: _Tensor, squeezed: Any, arch: Architecture
         live=place.held + 2 * x.elements + 2 * c,
     )  # fmt: skip
     return layer, _Tensor(c, x.side)
+
+
+def _times(copies: Any, value: Any) -> Any:
+    """The product, without the arithmetic where ``copies`` is the 1 of a layer that is always there."""
+    return value if isinstance(copies, (int, bool)) else copies * value
 
 
 def _ceil_div(side: Any, stride: int) -> Any:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from compoundnet.architecture import Architecture
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "RunFolder", "load"]
 
 FORMAT = 1
+_SHOWN = 200  # characters of an error from elsewhere: torch lists every tensor, a line each
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ class RunFolder:
             "compoundnet.labels": json.dumps(list(classes)),
         }
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-        write_atomically(self.weights_file, save(tensors, metadata))
+        write_atomically(self.weights_file, _ordered(save(tensors, metadata)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,11 +120,25 @@ class Run:
     record: Mapping[str, Any]
 
 
+def _ordered(content: bytes) -> bytes:
+    """The same safetensors file with its metadata in a fixed order, so that equal runs are equal byte by byte.
+
+    The library writes them in an order that changes from call to call. The file is 8 bytes with the
+    header's size, little-endian, the header as JSON, padded to 8 bytes, and the tensors.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
+
+
 def load(path: str | Path, device: str = "cpu") -> Run:
     """The trained run in folder ``path``, its network in evaluation mode on ``device``.
 
     Raises:
-        RequestError: no run there, one whose training has not ended, or damaged files.
+        RequestError: no run there, one whose training has not ended, damaged files, or no such device.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -141,6 +157,9 @@ def load(path: str | Path, device: str = "cpu") -> Run:
         state = load_file(folder.weights_file)
         network = build(arch)
         network.load_state_dict(state)
-    except (OSError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise RequestError(f"run {str(path)!r} is damaged: {error}") from error
-    return Run(network.eval().to(device), labels, prepared, arch, record)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise RequestError(f"run {str(path)!r} is damaged: {shorten(str(error), _SHOWN)}") from error
+    try:
+        return Run(network.eval().to(device), labels, prepared, arch, record)
+    except (RuntimeError, AssertionError) as error:
+        raise RequestError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error

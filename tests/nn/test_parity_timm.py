@@ -18,9 +18,10 @@ from compoundnet.architecture import Architecture
 from compoundnet.nn import build
 from compoundnet.weights.layout import expected_shapes
 from compoundnet.weights.timm import from_ours, to_ours
+from compoundnet.zoo import efficientnet
 
 # One network each; the two sizes of L2 differ in resolution alone, which no weight knows.
-VARIANTS = [name for name in zoo.list_architectures() if not name.endswith("_475")]
+VARIANTS = [name for name in efficientnet.ARCHITECTURES if not name.endswith("_475")]
 SMALL = ["b0", "b1", "b2", "b3"]
 HUGE = ["l", "xl", "b8", "l2"]
 SIZES = (64, 223, 224, 225, 226)  # 224 is B0's own; beside it every stage meets even and odd sides

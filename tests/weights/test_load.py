@@ -15,7 +15,7 @@ from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
 from compoundnet.nn import build
 from compoundnet.preprocessing import Preprocessing
-from compoundnet.weights import Weights, adapt_input, apply_weights, find, hub, read_weights
+from compoundnet.weights import Weights, adapt_input, apply_weights, find, hub, read_weights, timm
 from compoundnet.weights.files import LABELS_KEY, PREPROCESSING_KEY
 from compoundnet.weights.hub import sha256_of
 from compoundnet.weights.timm import from_ours, to_ours
@@ -168,6 +168,12 @@ def test_a_missing_and_a_misshapen_tensor_are_named(state: dict[str, Tensor]) ->
         to_ours(theirs, TINY)
 
 
+def test_a_block_that_timm_has_no_names_for(state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm, "_BLOCKS", {})
+    with pytest.raises(RequestError, match="timm's layout is not known for FusedMBConv; use a file in compoundnet's"):
+        from_ours(state, TINY)
+
+
 def test_an_unknown_layout_shows_its_names(tmp_path: Path) -> None:
     path = written(tmp_path / "w.safetensors", {"features.0.0.weight": torch.zeros(2, 2)})
     with pytest.raises(RequestError, match=r"no layout known here: it has features\.0\.0\.weight, but no stem"):
@@ -186,7 +192,7 @@ def test_a_nonsensical_stem_or_classifier(tmp_path: Path, state: dict[str, Tenso
 def test_the_wrong_network_is_left_unchanged(state: dict[str, Tensor]) -> None:
     model = build(replace(TINY, head=40))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with pytest.raises(RequestError, match="test does not fit tiny: .* wrong shape"):
+    with pytest.raises(RequestError, match=r"test does not fit tiny: .* wrong shape"):
         apply_weights(model, weights_of(state))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
@@ -198,14 +204,19 @@ def test_reading_uses_up_no_random_numbers(tmp_path: Path, state: dict[str, Tens
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.fixture(scope="module")
+def b0_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(tmp_path_factory.mktemp("hub") / "b0.safetensors", from_ours(state_of(B0), B0))
+
+
 @pytest.fixture
-def fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+def fetched(b0_file: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """A hub on which every repository holds B0 in timm's layout; gives what was asked for."""
-    path, asked = written(tmp_path / "hub.safetensors", from_ours(state_of(B0), B0)), []
+    asked: list[tuple[str, ...]] = []
 
     def fetch(*what: str) -> Path:
         asked.append(what)
-        return path
+        return b0_file
 
     monkeypatch.setattr(hub, "fetch", fetch)
     return asked

@@ -45,6 +45,7 @@ def _run(argv: list[str]) -> int:
             raise unknown("verb", argv[0], _VERBS)
         command = getattr(import_module(f"compoundnet.cli.{_VERBS[argv[0]][0]}"), f"{argv[0]}_command")
         command(argv[1:])
+        sys.stdout.flush()  # here, where a reader that has left is no error yet
     except RequestError as error:
         print(f"compoundnet: {error}", file=sys.stderr)
         return 2

@@ -9,6 +9,7 @@ import tyro
 from compoundnet.architecture import Architecture
 from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
 from compoundnet.cost import Cost, cost
+from compoundnet.data.files import write_atomically
 from compoundnet.errors import RequestError
 from compoundnet.scaling import scale
 from compoundnet.summary import describe
@@ -109,7 +110,7 @@ def _write(path: Path, arch: Architecture) -> None:
     if path.suffix != ".json":
         raise RequestError(f"output is {str(path)!r}; an architecture file ends in .json")
     try:
-        path.write_text(arch.to_json() + "\n", encoding="utf-8")
+        write_atomically(path, arch.to_json() + "\n")
     except OSError as error:
         raise RequestError(f"cannot write {str(path)!r}: {error.strerror}") from error
 

@@ -60,12 +60,15 @@ class Rule:
     @classmethod
     def from_coefficients(cls, alpha: float, beta: float, gamma: float) -> "Rule":
         """The rule d = alpha^phi, w = beta^phi, r = gamma^phi; each must be at least 1 and one above."""
-        if not (min(alpha, beta, gamma) >= 1 and max(alpha, beta, gamma) > 1 and math.isfinite(alpha * beta * gamma)):
+        if not (min(alpha, beta, gamma) >= 1 and alpha * beta * beta * gamma * gamma > 1):
             raise RequestError(f"alpha, beta, gamma are {alpha}, {beta}, {gamma}; all must be >= 1, and one above 1")
         logs = (math.log(alpha), 2 * math.log(beta), 2 * math.log(gamma))
         total = sum(logs)
         return cls(
-            depth=logs[0] / total, width=logs[1] / total, resolution=logs[2] / total, factor=alpha * beta**2 * gamma**2
+            depth=logs[0] / total,
+            width=logs[1] / total,
+            resolution=logs[2] / total,
+            factor=alpha * beta * beta * gamma * gamma,  # not beta**2, which raises where a product is infinite
         )
 
     @property
@@ -86,8 +89,8 @@ class Rule:
         """The multipliers alpha^phi, beta^phi, gamma^phi; phi may be fractional, or negative to shrink."""
         try:
             return self.multipliers(self.factor**phi)
-        except OverflowError as error:
-            raise RequestError(f"phi is {phi!r}; {self.factor:g}^phi is too large for a network") from error
+        except (OverflowError, RequestError) as error:
+            raise RequestError(f"phi is {phi!r}; {self.factor:g}^phi is no cost factor for a network") from error
 
 
 _PAPER = Rule.from_coefficients(1.2, 1.1, 1.15)

@@ -94,7 +94,7 @@ def train_network(network: Network, job: Job) -> None:
     """
     plan, folder = job.plan, job.folder
     last, best = (folder.checkpoint_folder / name for name in ("last.safetensors", "best.safetensors"))
-    training = _Training(network, plan, rows=len(folder.read_metrics()))
+    training = _Training(network, plan, rows=sum(row["phase"] == "head" for row in folder.read_metrics()))
     if stored := read_checkpoint(last):
         training.restore(*stored)
         folder.write_metrics(folder.read_metrics()[: training.at.rows])
@@ -106,7 +106,7 @@ def train_network(network: Network, job: Job) -> None:
     while training.at.epoch < plan.recipe.epochs and not _exhausted(training.at, plan):
         began = time.monotonic()
         images = _train_epoch(training, job, save)
-        row = _end_epoch(training, job, images / max(1e-9, time.monotonic() - began))
+        row = _end_epoch(training, job, images, time.monotonic() - began)
         if not training.at.stale:
             write_checkpoint(best, training.result.state_dict(), {"epoch": training.at.epoch - 1})
         rows = [*folder.read_metrics()[: training.at.rows], row]
@@ -114,8 +114,8 @@ def train_network(network: Network, job: Job) -> None:
         training.at.rows = len(rows)
         save()
         job.observer(Epoch(row))
-    if found := read_checkpoint(best):
-        network.load_state_dict(found[0])
+    found = read_checkpoint(best)
+    network.load_state_dict(found[0] if found else training.result.state_dict())
 
 
 def _exhausted(at: _Position, plan: Plan) -> bool:
@@ -198,8 +198,11 @@ def _step(training: _Training, group: list[Batch], plan: Plan) -> None:
         training.ema.update(training.network, training.at.step)
 
 
-def _end_epoch(training: _Training, job: Job, images_per_s: float) -> dict[str, Any]:
-    """Evaluate, count the epoch and note whether it was the best; its row of metrics."""
+def _end_epoch(training: _Training, job: Job, images: int, seconds: float) -> dict[str, Any]:
+    """Evaluate, count the epoch and note whether it was the best; its row of metrics.
+
+    ``images`` were trained on in ``seconds``: all of the epoch's, or those since it was gone on with.
+    """
     at, plan, recipe, dataset = training.at, job.plan, job.plan.recipe, job.dataset
     seen = plan.steps_per_epoch * plan.accumulate * plan.batch_size
     row: dict[str, Any] = {
@@ -211,8 +214,8 @@ def _end_epoch(training: _Training, job: Job, images_per_s: float) -> dict[str, 
         "train_loss": float(training.loss_sum) / seen,
         "val_loss": None,
         "val_top1": None,
-        "images_per_s": images_per_s,
-        "seconds": seen / max(1e-9, images_per_s),
+        "images_per_s": images / max(1e-9, seconds),
+        "seconds": seconds,
     }
     if recipe.norm == "precise":
         reestimate_norms(training.result, dataset.train, plan, at.epoch)

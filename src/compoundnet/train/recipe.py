@@ -24,12 +24,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "class_weights": get_args(ClassWeights),
     "precision": get_args(Precision),
 }
-_AT_LEAST: dict[str, float] = {
-    "epochs": 0, "head_epochs": 0, "batch_size": 1, "accumulate": 1, "learning_rate": 0, "head_learning_rate": 0,
-    "backbone_factor": 0, "weight_decay": 0, "head_weight_decay": 0, "warmup_epochs": 0, "step_epochs": 0,
-    "clip_norm": 0, "patience": 0, "small_set": 0, "seed": 0,
-}  # fmt: skip
+_WHOLE = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "accumulate": 1, "patience": 0, "small_set": 0, "seed": 0,
+          "resolution": 8}  # fmt: skip  # numbers of at least
+_NOT_NEGATIVE = (
+    "learning_rate", "head_learning_rate", "backbone_factor", "weight_decay", "head_weight_decay", "warmup_epochs",
+    "step_epochs", "clip_norm",
+)  # fmt: skip
 _SHARES = ("momentum", "label_smoothing", "ema_decay", "step_decay", "dropout", "drop_path", "head_is_enough")
+_MAY_BE_NONE = ("dropout", "drop_path", "resolution")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,8 +73,8 @@ class Recipe:
     """
 
     head_epochs: int = 0
-    head_learning_rate: float = 0.003
-    head_weight_decay: float = 0.3
+    head_learning_rate: float = 0.001
+    head_weight_decay: float = 1.0
     small_set: int = 0
     head_is_enough: float = 0.95
     epochs: int = 30
@@ -104,18 +106,21 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise unknown(f"recipe {name}", str(getattr(self, name)), choices)
-        for name, least in _AT_LEAST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-                raise RequestError(f"recipe {name} is {value!r}; it must be a number of at least {least:g}")
+        for name, least in _WHOLE.items():
+            self._check(name, (int,), least, math.inf, f"a whole number of at least {least}")
+        for name in _NOT_NEGATIVE:
+            self._check(name, (int, float), 0, math.inf, "a number of at least 0")
         for name in _SHARES:
-            value = getattr(self, name)
-            if value is not None and not 0 <= value <= 1:
-                raise RequestError(f"recipe {name} is {value!r}; it must lie in 0..1")
-        if self.resolution is not None and self.resolution < 8:
-            raise RequestError(f"recipe resolution is {self.resolution!r}; it must be at least 8 pixels")
+            self._check(name, (int, float), 0, 1, "a number in 0..1")
         if not self.epochs and not self.head_epochs:
             raise RequestError("recipe epochs and head_epochs are both 0; at least one phase must train")
+
+    def _check(self, name: str, kinds: tuple[type, ...], least: float, most: float, wanted: str) -> None:
+        value = getattr(self, name)
+        if value is None and name in _MAY_BE_NONE:
+            return
+        if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most or value == math.inf:
+            raise RequestError(f"recipe {name} is {value!r}; it must be {wanted}")
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that :meth:`from_json` reads back equal."""
@@ -126,9 +131,9 @@ class Recipe:
     def from_json(cls, record: Any) -> "Recipe":
         """The recipe of a dictionary; fields left out take their defaults. RequestError names a wrong one."""
         values = _known(record, cls, "recipe")
-        if "augmentation" in values:
-            values["augmentation"] = Augmentation(**_known(values["augmentation"], Augmentation, "augmentation"))
         try:
+            if "augmentation" in values:
+                values["augmentation"] = Augmentation(**_known(values["augmentation"], Augmentation, "augmentation"))
             return cls(**values)
         except TypeError as error:
             raise RequestError(f"recipe has a value of the wrong type: {error}") from error

@@ -64,7 +64,7 @@ def splits(dataset: Dataset) -> dict[str, Split]:
 
 def _request(job: Job) -> dict[str, Any]:
     weights = job.weights
-    return {
+    request = {
         "architecture": json.loads(job.architecture.to_json()),
         "recipe": job.plan.recipe.to_json(),
         "weights": None if weights is None else {"source": weights.source, "sha256": weights.sha256},
@@ -73,6 +73,8 @@ def _request(job: Job) -> dict[str, Any]:
         "data": job.dataset.fingerprint,
         "device": torch.device(job.plan.device).type,
     }
+    plain: dict[str, Any] = json.loads(json.dumps(request))  # tuples become lists, as in the file it is compared with
+    return plain
 
 
 def _is_taken(folder: RunFolder) -> bool:

@@ -113,6 +113,9 @@ def _preprocessing(base: Architecture, weights: Weights | None) -> tuple[Preproc
 
 
 def _carry_out(job: Job, new: bool) -> None:
+    for place in (job.folder.path, job.folder.checkpoint_folder):
+        for partial in place.glob(".partial-*"):  # a process that was killed while it wrote
+            partial.unlink(missing_ok=True)
     if new:
         job.folder.write_record(make_record(job, "training"))
     write_atomically(job.folder.architecture_file, job.architecture.to_json() + "\n")

@@ -48,9 +48,9 @@ def detect(state: Mapping[str, Tensor], source: str) -> Literal["compoundnet", "
 def stored_variant(arch: Architecture, state: Mapping[str, Tensor], layout: Layout) -> Architecture:
     """``arch`` with the classes and in_channels that a file has, in which it may differ; ``state`` in ``layout``."""
     classifier, stem = state.get(CLASSIFIER[0]), state.get(layout.stem)
-    classes = len(classifier) if classifier is not None and classifier.ndim == 2 else arch.classes
-    in_channels = stem.shape[1] if stem is not None and stem.ndim == 4 else arch.in_channels
-    return replace(arch, classes=max(1, classes), in_channels=max(1, in_channels))
+    classes = len(classifier) if classifier is not None and classifier.ndim == 2 else 0
+    in_channels = stem.shape[1] if stem is not None and stem.ndim == 4 else 0
+    return replace(arch, classes=classes or arch.classes, in_channels=in_channels or arch.in_channels)
 
 
 def expected_shapes(arch: Architecture) -> dict[str, torch.Size]:
@@ -92,11 +92,11 @@ def _looks_like(state: Mapping[str, Tensor]) -> list[str]:
     """The zoo's architectures with this stem, this head and these numbers of blocks."""
     found = [_signature(state, layout) for layout in LAYOUTS.values() if layout.stem in state and layout.head in state]
     archs = map(zoo.architecture, zoo.list_architectures())
-    return [a.name for a in archs if (a.stem, a.head, tuple(s.repeats for s in a.stages)) in found]
+    return [a.name for a in archs if ((a.stem,), (a.head,), tuple(s.repeats for s in a.stages)) in found]
 
 
-def _signature(state: Mapping[str, Tensor], layout: Layout) -> tuple[int, int, tuple[int, ...]]:
+def _signature(state: Mapping[str, Tensor], layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     places = {m.groups() for name in state if (m := re.match(rf"{layout.blocks}\.(\d+)\.(\d+)\.", name))}
     stages = sorted({int(stage) for stage, _ in places})
     repeats = tuple(sum(int(stage) == i for stage, _ in places) for i in stages)
-    return len(state[layout.stem]), len(state[layout.head]), repeats
+    return tuple(state[layout.stem].shape[:1]), tuple(state[layout.head].shape[:1]), repeats

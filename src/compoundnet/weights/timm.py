@@ -1,6 +1,6 @@
 """The adapter to timm's layout (``timm/models/_efficientnet_blocks.py``, aa4b585): a table of names, both ways."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
@@ -56,23 +56,24 @@ def to_ours(state: Mapping[str, Tensor], arch: Architecture, source: str = "stat
         RequestError: names or shapes are not exactly those of ``arch`` (batch counts may be absent, and so
             may the whole classifier); ``source`` is named.
     """
-    ours_of = {theirs: ours for ours, theirs in _names(arch).items()}
     shapes = expected_shapes(arch)
+    ours_of = {theirs: ours for ours, theirs in _names(arch, shapes).items()}
     check(state, {theirs: shapes[ours] for theirs, ours in ours_of.items()}, arch.name, source)
     return {ours_of[name]: tensor for name, tensor in state.items()}
 
 
 def from_ours(state: Mapping[str, Tensor], arch: Architecture, source: str = "state") -> dict[str, Tensor]:
     """Our state dict under timm's names; the reverse of :func:`to_ours`, with the same errors."""
-    check(state, expected_shapes(arch), arch.name, source)
-    names = _names(arch)
+    shapes = expected_shapes(arch)
+    check(state, shapes, arch.name, source)
+    names = _names(arch, shapes)
     return {names[name]: tensor for name, tensor in state.items()}
 
 
-def _names(arch: Architecture) -> dict[str, str]:
+def _names(arch: Architecture, ours: Iterable[str]) -> dict[str, str]:
     """Every tensor's name in our layout -> its name in timm's."""
     modules = dict(_modules(arch))
-    split = (name.rpartition(".") for name in expected_shapes(arch))
+    split = (name.rpartition(".") for name in ours)
     return {f"{module}.{tensor}": f"{modules[module]}.{tensor}" for module, _, tensor in split}
 
 

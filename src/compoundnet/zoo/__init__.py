@@ -6,11 +6,11 @@ from pathlib import Path
 from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError, unknown
 from compoundnet.preprocessing import Preprocessing
-from compoundnet.zoo import efficientnet
+from compoundnet.zoo import efficientnet, small
 
 __all__ = ["architecture", "list_architectures", "preprocessing"]
 
-_ARCHITECTURES: dict[str, Architecture] = {**efficientnet.ARCHITECTURES}
+_ARCHITECTURES: dict[str, Architecture] = {**efficientnet.ARCHITECTURES, **small.ARCHITECTURES}
 _PREPROCESSING: dict[str, Preprocessing] = {**efficientnet.PREPROCESSING}
 
 

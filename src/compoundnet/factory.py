@@ -1,4 +1,4 @@
-"""``create``: a network by name, with or without weights; ``load``: a trained run."""
+"""A network by name, with or without weights. (Not ``create.py``: the module would hide the function.)"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,10 +9,9 @@ import torch
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.nn import FeatureExtractor, Network, build
-from compoundnet.run import load
 from compoundnet.weights import apply_weights, read_weights
 
-__all__ = ["create", "load"]
+__all__ = ["create"]
 
 
 def create(

@@ -1,0 +1,134 @@
+"""Costs are what the built network has, computes, writes and keeps, to the last element and byte."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+
+import measure
+import pytest
+import torch
+from hypothesis import example, given, settings
+from strategies import architectures
+from torch import nn
+
+from compoundnet import zoo
+from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Stage
+from compoundnet.cost import Cost, cost, layers
+from compoundnet.nn import Network, build
+from compoundnet.nn.layers import ConvNormAct
+
+NAMES = [field.name for field in fields(Cost)]
+HUGE = ("b8", "l2", "475", "xl")
+
+# The classifier's own moment is the worst: more classes than anything else has elements.
+MANY_CLASSES = Architecture(
+    name="many_classes",
+    resolution=1,
+    in_channels=1,
+    stem=1,
+    stages=(Stage(block=MBConv(kernel=1, expansion=1, se_ratio=0), channels=1, repeats=1, stride=1),),
+    head=1,
+    classes=20,
+)
+# An output that relu keeps is what the next block saves, but not where an input was added to it.
+KEPT = replace(
+    MANY_CLASSES,
+    name="kept",
+    resolution=9,
+    activation="relu",
+    stages=(Stage(block=FusedMBConv(kernel=3, expansion=1), channels=4, repeats=4, stride=2),),
+)
+
+
+def check_arithmetic(arch: Architecture, model: Network, device: str = "cpu") -> None:
+    price = cost(arch)
+    assert all(type(getattr(price, name)) is int for name in NAMES)
+    assert price.params == sum(p.numel() for p in model.parameters())
+    assert price.weights_bytes == measure.state_bytes(model)
+    check_layers(arch, model)
+    for module in model.modules():
+        if isinstance(module, ConvNormAct):
+            module.norm = nn.Identity()  # changes no shape and has no multiply-adds here, but is most of the time
+    seen = measure.observe(model.eval(), measure.image(arch, device=device))
+    assert price.macs == seen.macs
+    assert price.activations == seen.written
+    check_shapes(arch, seen.shapes)
+
+
+def check_layers(arch: Architecture, model: Network) -> None:
+    """Every part is a module with those parameters, and together they hold every layer that counts."""
+    names = [part.name for part in layers(arch)]
+    for part in layers(arch):
+        assert part.params == sum(p.numel() for p in model.get_submodule(part.name).parameters()), part.name
+    for name, module in model.named_modules():
+        if isinstance(module, measure.COUNTED):
+            assert sum(f"{name}.".startswith(f"{part}.") for part in names) == 1, name
+
+
+def check_shapes(arch: Architecture, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Every part is a module with an output of that shape, in the order in which they run."""
+    listed = {p.name: (1, p.channels) + (p.side, p.side) * (p.name != "classifier") for p in layers(arch)}
+    assert listed == {name: shapes.get(name) for name in listed}
+    assert list(listed) == [name for name in shapes if name in listed]
+
+
+def check_training_memory(arch: Architecture) -> None:
+    """The slope over the batch: what does not grow with it is no cost of an image."""
+    model = build(arch).train()
+    two, three = (measure.saved_bytes(model, measure.image(arch, batch)) for batch in (2, 3))
+    assert cost(arch).training_bytes_per_image == three - two
+
+
+def check_inference_memory(arch: Architecture) -> None:
+    price = cost(arch)
+    peak = measure.inference_peak_bytes(build(arch).eval(), measure.image(arch))
+    assert price.inference_bytes - price.weights_bytes == peak
+
+
+CHECKS: list[Callable[[Architecture], None]] = [
+    lambda arch: check_arithmetic(arch, build(arch)),
+    check_training_memory,
+    check_inference_memory,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=("arithmetic", "training", "inference"))
+@pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.slow)])
+def test_drawn_architectures(check: Callable[[Architecture], None], count: int) -> None:
+    @settings(max_examples=count)
+    @example(MANY_CLASSES)
+    @example(KEPT)
+    @given(architectures())
+    def drawn(arch: Architecture) -> None:
+        check(arch)
+
+    drawn()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * n.endswith(HUGE)) for n in zoo.list_architectures()],
+)
+def test_variants_at_their_own_size(name: str) -> None:
+    """Shapes without memory or arithmetic, so that any size takes a moment."""
+    arch = zoo.architecture(name)
+    with torch.device("meta"):
+        model = build(arch)
+    check_arithmetic(arch, model, "meta")
+
+
+@pytest.mark.parametrize("activation", ["silu", "relu", "relu6", "hardswish"])
+@pytest.mark.parametrize(("name", "side"), [("tf_efficientnet_b0", 33), ("efficientnet_b0", 32), ("tf_efficientnetv2_b0", 47)])
+def test_variants_memory(name: str, side: int, activation: str) -> None:
+    arch = replace(zoo.architecture(name), resolution=side, activation=activation)  # type: ignore[arg-type]
+    check_training_memory(arch)
+    check_inference_memory(arch)
+
+
+@pytest.mark.parametrize("name", zoo.list_architectures())
+def test_memory_of_every_variant_grows_as_its_activations(name: str) -> None:
+    """Weights stay; what an image needs is quadratic in the side, so a quarter at half of it."""
+    arch = zoo.architecture(name)
+    whole, half = cost(replace(arch, resolution=448)), cost(replace(arch, resolution=224))
+    assert whole.weights_bytes == half.weights_bytes
+    for of in (lambda c: c.training_bytes_per_image, lambda c: c.inference_bytes - c.weights_bytes):
+        assert of(whole) / of(half) == pytest.approx(4, rel=0.02)
