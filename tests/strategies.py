@@ -1,4 +1,4 @@
-"""Random architectures for Hypothesis: every kind of block, odd sides, no skip, no squeeze-excitation, collapse to 1x1."""
+"""Random architectures for Hypothesis: every kind of block, odd sides, no skip, collapse to one pixel."""
 
 from hypothesis import strategies as st
 

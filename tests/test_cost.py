@@ -3,18 +3,18 @@
 from collections.abc import Callable
 from dataclasses import fields, replace
 
-import measure
 import pytest
 import torch
 from hypothesis import example, given, settings
-from strategies import architectures
 from torch import nn
 
+import measure
 from compoundnet import zoo
 from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Stage
 from compoundnet.cost import Cost, cost, layers
 from compoundnet.nn import Network, build
 from compoundnet.nn.layers import ConvNormAct
+from strategies import architectures
 
 NAMES = [field.name for field in fields(Cost)]
 HUGE = ("b8", "l2", "475", "xl")
@@ -92,7 +92,7 @@ CHECKS: list[Callable[[Architecture], None]] = [
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=("arithmetic", "training", "inference"))
-@pytest.mark.parametrize("count", [60, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_drawn_architectures(check: Callable[[Architecture], None], count: int) -> None:
     @settings(max_examples=count)
     @example(MANY_CLASSES)
@@ -117,7 +117,9 @@ def test_variants_at_their_own_size(name: str) -> None:
 
 
 @pytest.mark.parametrize("activation", ["silu", "relu", "relu6", "hardswish"])
-@pytest.mark.parametrize(("name", "side"), [("tf_efficientnet_b0", 33), ("efficientnet_b0", 32), ("tf_efficientnetv2_b0", 47)])
+@pytest.mark.parametrize(
+    ("name", "side"), [("tf_efficientnet_b0", 33), ("efficientnet_b0", 32), ("tf_efficientnetv2_b0", 47)]
+)
 def test_variants_memory(name: str, side: int, activation: str) -> None:
     arch = replace(zoo.architecture(name), resolution=side, activation=activation)  # type: ignore[arg-type]
     check_training_memory(arch)

@@ -1,7 +1,5 @@
 """Numbers for people: they round, but do not lie."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

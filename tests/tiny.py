@@ -1,5 +1,6 @@
 """A training small enough for tests, and child processes in which it is struck at a chosen moment."""
 
+import json
 import multiprocessing
 import os
 import resource
@@ -20,7 +21,19 @@ from compoundnet.run import RunFolder
 from compoundnet.train import Observer, Recipe, train
 from compoundnet.train.progress import Step, silent
 
-__all__ = ["ARCH", "CLASSES", "EVERYTHING", "QUICK", "Strike", "child", "pictures", "result", "train_tiny", "uncharted"]
+__all__ = [
+    "ARCH",
+    "CLASSES",
+    "EVERYTHING",
+    "QUICK",
+    "Strike",
+    "child",
+    "command",
+    "pictures",
+    "result",
+    "train_tiny",
+    "uncharted",
+]
 
 CLASSES = ("blue", "green", "red")
 _COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
@@ -73,6 +86,15 @@ def pictures(folder: Path, each: int = 12, side: int = 12, noise: int = 60, clas
 def train_tiny(data: Path, output: Path, recipe: Recipe, observer: Observer = silent) -> None:
     """The tiny network on ``data``."""
     train(ARCH, data, output, recipe=recipe, device="cpu", observer=observer)
+
+
+def command(run: Path, data: Path, recipe: Recipe, *more: str) -> list[str]:
+    """The arguments of ``compoundnet`` for :func:`train_tiny`; its files are written beside ``run``."""
+    run.parent.mkdir(parents=True, exist_ok=True)
+    arch, told = run.with_name("tiny.json"), run.with_name("recipe.json")
+    arch.write_text(ARCH.to_json())
+    told.write_text(json.dumps(recipe.to_json()))
+    return ["train", str(arch), str(data), "-o", str(run), "--recipe", str(told), "--device", "cpu", *more]
 
 
 def result(run: Path) -> dict[str, Any]:
@@ -140,6 +162,7 @@ def _in_child(
     largest_file_bytes: int | None,
     output: Path | None,
 ) -> None:
+    multiprocessing.set_start_method("fork", force=True)  # as in a process of its own; here it would be "forkserver"
     if output is not None:
         for stream, suffix in ((sys.stdout, ".out"), (sys.stderr, ".err")):
             with output.with_suffix(suffix).open("w") as file:

@@ -174,14 +174,15 @@ def _walk(arch: Architecture, to: Sizes) -> Iterator[Layer]:
             drops = adds * (arch.drop_path > 0 and (i, j) != (0, 0))  # its mask is one saved element
             yield from (layer for layer, _ in parts)
             yield last[0]._replace(saved=last[0].saved + drops)
-            x = last[1]._replace(kept=last[1].kept * (1 - adds))
+            there = copies > 0  # a candidate without this block hands on what it had
+            x = last[1]._replace(kept=last[1].kept * (1 - adds) * there + x.kept * (1 - there))
     head, x = _conv(_Place("head", held=image.elements), x, to.head, arch)
     yield head
     params, noise = (to.head + 1) * arch.classes, to.head * (arch.dropout > 0)
     yield Layer(
         name="classifier", stage=None, copies=1, channels=arch.classes, side=1,
         params=params, state_bytes=_FLOAT_BYTES * params, macs=to.head * arch.classes, activations=arch.classes,
-        saved=to.head + noise, live=image.elements + to.head + arch.classes,
+        saved=to.head + noise, live=image.elements + x.elements + to.head + arch.classes,
     )  # fmt: skip
 
 

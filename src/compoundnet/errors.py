@@ -13,7 +13,7 @@ class RequestError(ValueError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
     """The error for a name that is not in a table, with the nearest names that are.
 
-    >>> str(unknown("colour", "gren", ["red", "green"]))
+    >>> str(unknown("colour", "gren", ["blue", "green"]))
     "unknown colour 'gren'; did you mean 'green'?"
     """
     names = sorted(known)

@@ -8,6 +8,7 @@ import torch
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
+from compoundnet.errors import RequestError
 from compoundnet.nn import FeatureExtractor, Network, build
 from compoundnet.weights import apply_weights, read_weights
 
@@ -40,6 +41,10 @@ def create(
     Raises:
         RequestError: no such network, weights that do not fit, or a setting that makes no network.
     """
+    if out_indices is not None and not features_only:
+        raise RequestError(
+            f"out_indices is {list(out_indices)}; it chooses among feature maps and needs features_only=True"
+        )
     base = architecture if isinstance(architecture, Architecture) else zoo.architecture(architecture)
     changes = {
         "classes": num_classes or None,

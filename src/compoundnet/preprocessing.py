@@ -18,8 +18,8 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Preprocessing:
     """Evaluation preprocessing: resize, crop, scale to 0..1, subtract the mean, divide by the deviation.
 
-    ``crop="center"`` resizes the short side to ``floor(resolution / crop_fraction)`` and cuts the
-    centre square; ``"squash"`` resizes both sides to ``resolution`` (``crop_fraction`` must be 1).
+    ``crop="center"`` resizes the short side to ``floor(resolution / crop_fraction)``, ``"squash"`` both
+    sides; then the centre square of ``resolution`` is cut out.
     ``mean`` and ``std`` are per RGB channel in units of the 0..1 range.
 
     >>> Preprocessing(resolution=224).short_side
@@ -41,8 +41,6 @@ class Preprocessing:
         for field, choices in (("crop", get_args(Crop)), ("interpolation", get_args(Interpolation))):
             if getattr(self, field) not in choices:
                 raise unknown(f"preprocessing.{field}", str(getattr(self, field)), choices)
-        if self.crop == "squash" and self.crop_fraction != 1:
-            raise RequestError(f"crop='squash' takes the whole image; crop_fraction is {self.crop_fraction}, not 1")
         for field in ("mean", "std"):
             value = tuple(float(v) for v in getattr(self, field))
             if len(value) != 3:

@@ -28,7 +28,7 @@ def noise(width: int, height: int, seed: int = 0) -> Image.Image:
 
 def torchvision_says(image: Image.Image, pre: Preprocessing) -> torch.Tensor:
     squash = pre.crop == "squash"
-    size = (pre.resolution, pre.resolution) if squash else pre.short_side
+    size = (pre.short_side, pre.short_side) if squash else pre.short_side
     resize = v1.Resize(size, interpolation=InterpolationMode(pre.interpolation))
     return v1.PILToTensor()(v1.CenterCrop(pre.resolution)(resize(image)))
 
@@ -43,6 +43,7 @@ def torchvision_says(image: Image.Image, pre: Preprocessing) -> torch.Tensor:
         Preprocessing(resolution=225, crop_fraction=0.882),
         Preprocessing(resolution=64, crop_fraction=1.0, interpolation="bilinear"),
         Preprocessing(resolution=95, crop_fraction=1.0, crop="squash", interpolation="bilinear"),
+        Preprocessing(resolution=90, crop_fraction=0.9, crop="squash"),
     ],
     ids=lambda p: f"{p.resolution}-{p.crop}-{p.interpolation}",
 )

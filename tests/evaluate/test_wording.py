@@ -1,5 +1,7 @@
 """Settings and names for people."""
 
+import re
+
 from compoundnet.evaluate.wording import breakable, preprocessing_text, settings
 from compoundnet.preprocessing import Preprocessing
 

@@ -41,8 +41,7 @@ def test_a_row_equals_timms_configuration(record: Record) -> None:
     assert ours.resolution == (theirs.test_input_size or theirs.input_size)[1]
     assert (ours.crop, ours.interpolation) == (theirs.crop_mode, theirs.interpolation)
     assert (ours.mean, ours.std) == (theirs.mean, theirs.std)
-    if timm_name(record) != "tf_efficientnetv2_b3.in21k_ft_in1k":  # squashed, then cut: not expressible here
-        assert ours.crop_fraction == (theirs.test_crop_pct or theirs.crop_pct)
+    assert ours.crop_fraction == (theirs.test_crop_pct or theirs.crop_pct)
 
 
 def test_v1_ports_are_prepared_as_the_zoo_says() -> None:

@@ -14,6 +14,8 @@ from compoundnet.errors import FailureError, RequestError, StoppedError, unknown
 
 __all__ = ["main"]
 
+_SPIN = "1000"  # turns an OpenMP thread waits at a barrier before it sleeps: docs/decisions/022-shared-cores.md
+
 # verb: module, summary
 _VERBS = {
     "list": ("design", "names of the networks that are known"),
@@ -40,6 +42,7 @@ def _run(argv: list[str]) -> int:
 
         print(version("compoundnet"))
         return 0
+    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)  # read when torch is imported, which no verb has done yet
     try:
         if argv[0] not in _VERBS:
             raise unknown("verb", argv[0], _VERBS)

@@ -19,6 +19,8 @@ from compoundnet.zoo import list_architectures
 
 __all__ = ["describe_command", "list_command", "scale_command"]
 
+Pattern = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATTERN")]
+
 
 def list_command(argv: Sequence[str]) -> None:
     """``compoundnet list [PATTERN]``."""
@@ -35,7 +37,7 @@ def scale_command(argv: Sequence[str]) -> None:
     call("scale", _scale, argv)
 
 
-def _list(pattern: Annotated[str, tyro.conf.Positional] = "*", json: Json = False) -> None:
+def _list(pattern: Pattern = "*", json: Json = False) -> None:
     """Names of the networks that are known.
 
     Args:

@@ -68,13 +68,13 @@ def evaluation_image(image: Image.Image, preprocessing: Preprocessing) -> "torch
 
     ``preprocessing`` says which R, crop and interpolation; normalising is :func:`normalize`.
     """
-    side, method = preprocessing.resolution, _RESAMPLING[preprocessing.interpolation]
+    side, short, method = preprocessing.resolution, preprocessing.short_side, _RESAMPLING[preprocessing.interpolation]
     if preprocessing.crop == "squash":
-        return _tensor(_resized(image, (side, side), method))
-    image = _not_too_long(image)
-    width, height = image.size
-    short = preprocessing.short_side
-    size = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
+        size = (short, short)
+    else:
+        image = _not_too_long(image)
+        width, height = image.size
+        size = (short, int(short * height / width)) if width <= height else (int(short * width / height), short)
     image = _resized(image, size, method)
     left, top = (round((n - side) / 2.0) for n in image.size)
     return _tensor(image.crop((left, top, left + side, top + side)))

@@ -35,10 +35,12 @@ def settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def preprocessing_text(preprocessing: Preprocessing) -> str:
     """What is done to a photograph, in words."""
     side = f"{preprocessing.resolution}{SPACE}×{SPACE}{preprocessing.resolution} pixels"
+    short = f"{preprocessing.short_side}{SPACE}pixels"
     if preprocessing.crop == "squash":
         frame = f"squashed to {side} ({preprocessing.interpolation})"
+        if preprocessing.crop_fraction < 1:
+            frame = f"squashed to a square of {short} ({preprocessing.interpolation}), then the centre {side}"
     else:
-        short = f"{preprocessing.short_side}{SPACE}pixels"
         frame = f"short side to {short} ({preprocessing.interpolation}), then the centre {side}"
     return f"{frame}; minus mean {_text(preprocessing.mean)}, by deviation {_text(preprocessing.std)}"
 

@@ -170,8 +170,8 @@ _PHI = {"b0": 0.0, "b1": 0.5, "b2": 1.0, "b3": 2.0, "b4": 3.5, "b5": 5.0, "b6": 
 def shipped() -> Iterator[Shipped]:
     """B0-B7 as released against alpha^phi, beta^phi, gamma^phi: the table was adjusted by hand.
 
-    Widths agree to the second digit and sizes within 4 %, but from B4 on the released networks are
-    shallower (B7: 3.1 against 3.58).
+    Widths and sizes agree within 5 %, but from B4 on the released networks are shallower (B7: 3.1
+    against 3.58).
     """
     for name, phi in _PHI.items():
         row = V1[name]

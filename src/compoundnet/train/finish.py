@@ -12,7 +12,7 @@ from compoundnet.evaluate import (
     write_report,
 )
 from compoundnet.evaluate.inference import outputs
-from compoundnet.nn import Network
+from compoundnet.nn import Network, folded
 from compoundnet.train.job import Job
 from compoundnet.train.progress import counting
 from compoundnet.train.record import make_record, splits
@@ -44,13 +44,13 @@ def finish(network: Network, job: Job) -> None:
 
 def _judge(network: Network, job: Job) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
     """Evaluations, test before validation, and the mistakes of the first."""
-    network.eval()
+    fast = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     plan, evaluations, mistakes = job.plan, {}, []
     for name, split in reversed(splits(job.dataset).items()):
         if name == "train" or not len(split):
             continue
         logits = outputs(
-            network, split, plan.preprocessing, batch_size=plan.batch_size, device=plan.device, workers=plan.workers,
+            fast, split, plan.preprocessing, batch_size=plan.batch_size, device=plan.device, workers=plan.workers,
             progress=counting(job.observer, f"evaluating {name} images"),
         )  # fmt: skip
         labels = torch.tensor(split.labels)

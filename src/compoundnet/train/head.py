@@ -47,7 +47,8 @@ def train_classifier(network: Network, job: Job) -> float | None:
         for row in _epochs(network, train, val, job):
             rows.append(row)
             job.observer(Epoch(row))
-        job.folder.write_metrics(rows)
+        later = [row for row in job.folder.read_metrics() if row["phase"] != "head"]  # there if `done` was removed
+        job.folder.write_metrics([*rows, *later])
         stored = network.get_classifier().state_dict(), {"val_top1": rows[-1]["val_top1"]}
         write_checkpoint(done, *stored)
     network.get_classifier().load_state_dict(stored[0])

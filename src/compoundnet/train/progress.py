@@ -81,7 +81,7 @@ def tensorboard(folder: RunFolder, from_epoch: int) -> Iterator[Observer]:
     """The numbers of every epoch as TensorBoard scalars; those a resumed training repeats replace the first ones."""
     from torch.utils.tensorboard import SummaryWriter
 
-    writer: Any = SummaryWriter(str(folder.tensorboard_folder), purge_step=from_epoch or None)
+    writer: Any = SummaryWriter(str(folder.tensorboard_folder), purge_step=from_epoch)
 
     def observe(event: Event) -> None:
         if isinstance(event, Epoch):

@@ -24,8 +24,10 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "class_weights": get_args(ClassWeights),
     "precision": get_args(Precision),
 }
-_WHOLE = {"epochs": 0, "head_epochs": 0, "batch_size": 1, "accumulate": 1, "patience": 0, "small_set": 0, "seed": 0,
-          "resolution": 8}  # fmt: skip  # numbers of at least
+_WHOLE_FROM = {  # the least that each may be
+    "epochs": 0, "head_epochs": 0, "batch_size": 1, "accumulate": 1, "patience": 0, "small_set": 0, "seed": 0,
+    "resolution": 8,
+}  # fmt: skip
 _NOT_NEGATIVE = (
     "learning_rate", "head_learning_rate", "backbone_factor", "weight_decay", "head_weight_decay", "warmup_epochs",
     "step_epochs", "clip_norm",
@@ -106,7 +108,7 @@ class Recipe:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise unknown(f"recipe {name}", str(getattr(self, name)), choices)
-        for name, least in _WHOLE.items():
+        for name, least in _WHOLE_FROM.items():
             self._check(name, (int,), least, math.inf, f"a whole number of at least {least}")
         for name in _NOT_NEGATIVE:
             self._check(name, (int, float), 0, math.inf, "a number of at least 0")
@@ -116,10 +118,11 @@ class Recipe:
             raise RequestError("recipe epochs and head_epochs are both 0; at least one phase must train")
 
     def _check(self, name: str, kinds: tuple[type, ...], least: float, most: float, wanted: str) -> None:
-        value = getattr(self, name)
+        value: Any = getattr(self, name)
         if value is None and name in _MAY_BE_NONE:
             return
-        if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most or value == math.inf:
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        if not is_number or not least <= value <= most or value == math.inf:
             raise RequestError(f"recipe {name} is {value!r}; it must be {wanted}")
 
     def to_json(self) -> dict[str, Any]:

@@ -1,0 +1,178 @@
+"""Rules as shares of the cost, coefficients, the published table, and scaling by them."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compoundnet import zoo
+from compoundnet.errors import RequestError
+from compoundnet.scaling import RULES, Multipliers, Rule, scale, shipped
+
+B0 = zoo.architecture("efficientnet_b0")
+PAPER = RULES["efficientnet"]
+COEFFICIENTS = st.floats(1, 4)
+
+# The phi that would give each released multiplier: depth, width, resolution. Solved from efficientnet_builder.py's
+# table (tensorflow/tpu 7dc921f) by log(multiplier) / log(1.2, 1.1, 1.15), to 2 digits.
+IMPLIED_PHI = {
+    "b1": (0.52, 0.00, 0.49),
+    "b2": (1.00, 1.00, 1.07),
+    "b3": (1.85, 1.91, 2.09),
+    "b4": (3.22, 3.53, 3.78),
+    "b5": (4.32, 4.93, 5.09),
+    "b6": (5.24, 6.17, 6.14),
+    "b7": (6.21, 7.27, 7.05),
+}
+
+
+def nominal(m: Multipliers) -> float:
+    return m.depth * m.width**2 * m.resolution**2
+
+
+def test_the_papers_coefficients() -> None:
+    """Tan & Le 2019, section 4: alpha 1.2, beta 1.1, gamma 1.15, "under constraint of ... ~ 2"; really 1.92."""
+    assert PAPER.coefficients == pytest.approx((1.2, 1.1, 1.15), rel=1e-12)
+    assert PAPER.factor == pytest.approx(1.2 * 1.1**2 * 1.15**2, rel=1e-12)
+    assert PAPER.factor == pytest.approx(1.92, abs=5e-4)
+    assert (round(PAPER.depth, 2), round(PAPER.width, 2), round(PAPER.resolution, 2)) == (0.28, 0.29, 0.43)
+
+
+# Dollar et al. 2021, table 1 and pycls/models/scaler.py; fits to the code of EfficientNet and EfficientNet-X.
+@pytest.mark.parametrize(
+    ("name", "shares"),
+    [
+        ("efficientnet_shipped", (0.25, 0.30, 0.45)),
+        ("efficientnet_x_gpu", (0.38, 0.42, 0.20)),
+        ("efficientnet_x_tpu", (0.38, 0.37, 0.25)),
+        ("uniform", (1 / 3, 1 / 3, 1 / 3)),
+        ("fast", (0.1, 0.8, 0.1)),
+        ("depth", (1, 0, 0)),
+        ("width", (0, 1, 0)),
+        ("resolution", (0, 0, 1)),
+    ],
+)
+def test_published_shares(name: str, shares: tuple[float, float, float]) -> None:
+    rule = RULES[name]
+    assert (rule.depth, rule.width, rule.resolution) == shares
+    assert rule.factor == 2
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_shares_of_published_rules_sum_to_one(name: str) -> None:
+    rule = RULES[name]
+    assert rule.depth + rule.width + rule.resolution == pytest.approx(1, abs=1e-12)
+
+
+@pytest.mark.parametrize("axis", ["depth", "width", "resolution"])
+def test_a_rule_of_one_axis_moves_that_axis_alone(axis: str) -> None:
+    by = RULES[axis].multipliers(4)
+    assert by._asdict() == {"depth": 1, "width": 1, "resolution": 1, axis: 4 if axis == "depth" else 2}
+
+
+@given(COEFFICIENTS, COEFFICIENTS, COEFFICIENTS)
+def test_coefficients_come_back(alpha: float, beta: float, gamma: float) -> None:
+    if alpha * beta * beta * gamma * gamma < 1.001:  # so near to 1 the shares are noise
+        return
+    rule = Rule.from_coefficients(alpha, beta, gamma)
+    assert rule.coefficients == pytest.approx((alpha, beta, gamma), rel=1e-9)
+    again = Rule.from_coefficients(*rule.coefficients)
+    assert (again.depth, again.width, again.resolution) == pytest.approx(
+        (rule.depth, rule.width, rule.resolution), abs=1e-9
+    )
+
+
+@given(st.sampled_from(sorted(RULES)), st.floats(1e-3, 1e4))
+def test_the_nominal_cost_is_the_cost_factor(name: str, factor: float) -> None:
+    assert nominal(RULES[name].multipliers(factor)) == pytest.approx(factor, rel=1e-9)
+
+
+@given(st.sampled_from(sorted(RULES)), st.floats(-5, 10))
+def test_phi_is_the_exponent_of_the_coefficients(name: str, phi: float) -> None:
+    rule = RULES[name]
+    assert rule.at(phi) == pytest.approx([c**phi for c in rule.coefficients], rel=1e-9)
+
+
+def test_the_released_table_against_the_rule() -> None:
+    rows = {row.name: row for row in shipped()}
+    assert list(rows) == [f"b{i}" for i in range(8)]
+    for name, implied in IMPLIED_PHI.items():
+        assert tuple(round(phi, 2) for phi in rows[name].implied_phi) == implied, name
+    assert rows["b0"].implied_phi == (0, 0, 0)
+    # bermanmaxim, tensorflow/tpu issue 390
+    assert [row.phi for row in rows.values()] == [0, 0.5, 1, 2, 3.5, 5, 6, 7]
+
+
+def test_how_far_the_released_table_is_from_the_rule() -> None:
+    for row in shipped():
+        assert row.released.width == pytest.approx(row.ruled.width, rel=0.05), row.name
+        assert row.released.resolution == pytest.approx(row.ruled.resolution, rel=0.05), row.name
+        if row.phi >= 3.5:
+            assert row.released.depth < 0.96 * row.ruled.depth, row.name
+    last = list(shipped())[-1]
+    assert last.released == (3.1, 2.0, 600 / 224)
+    assert last.ruled.depth == pytest.approx(3.58, abs=0.005)
+
+
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_phi_zero_leaves_the_network_as_it_is(rule: str) -> None:
+    assert scale(B0, 0, rule=rule).scaled(name="n") == B0.scaled(name="n")
+
+
+def test_phi_one_is_b2_but_for_the_pixels() -> None:
+    """B2 was released with 1.1, 1.2 and 260 pixels; the rule gives 257.6."""
+    one, b2 = scale(B0, 1), zoo.architecture("efficientnet_b2")
+    assert one.stages == b2.stages
+    assert (one.stem, one.head, one.resolution) == (b2.stem, b2.head, 258)
+    assert one.name == "efficientnet_b0_phi1"
+
+
+def test_explicit_multipliers() -> None:
+    assert scale(B0, depth=1.2, width=1.1, resolution=260 / 224).stages == zoo.architecture("efficientnet_b2").stages
+    assert scale(B0, resolution=0.5).resolution == 112
+    assert scale(B0, depth=2).stem == B0.stem
+    assert scale(B0, width=1.0).stages == B0.stages
+
+
+def test_a_rule_may_be_given_as_a_value() -> None:
+    assert scale(B0, 2, rule=RULES["fast"]) == scale(B0, 2, rule="fast")
+    assert scale(B0, 2, rule="fast") != scale(B0, 2)
+    assert scale(B0, -1).resolution == math.floor(224 / 1.15 + 0.5)
+
+
+WRONG: list[tuple[Callable[[], Any], str]] = [
+    (lambda: scale(B0), "scale by phi, or by depth, width and resolution: give one"),
+    (lambda: scale(B0, 1, depth=2), "scale by phi, or by depth, width and resolution: not both"),
+    (lambda: scale(B0, 1, rule="fsat"), "unknown scaling rule 'fsat'; did you mean 'fast'"),
+    (lambda: scale(B0, 1, rule=""), "unknown scaling rule ''; known: depth, efficientnet, "),
+    (lambda: scale(B0, depth=0), "depth multiplier is 0; it must be a positive number"),
+    (lambda: scale(B0, width=float("nan")), "width multiplier is nan"),
+    (lambda: scale(B0, 1e6), r"phi is 1000000.0; 1.92027\^phi is no cost factor"),
+    (lambda: scale(B0, -1e6), r"phi is -1000000.0; 1.92027\^phi is no cost factor"),
+    (lambda: scale(B0, float("nan")), r"phi is nan; 1.92027\^phi is no cost factor"),
+    (lambda: scale(B0, 200), "depth multiplier is .*; it must be a positive number, 1 leaves it as it is, and at most"),
+    (lambda: PAPER.multipliers(0), "cost factor is 0; it must be a positive number"),
+    (lambda: PAPER.multipliers(float("inf")), "cost factor is inf"),
+    (
+        lambda: Rule(depth=0.5, width=0.5, resolution=0.5),
+        re.escape("shares (depth, width, resolution) are (0.5, 0.5, 0.5)"),
+    ),
+    (lambda: Rule(depth=-0.5, width=1.0, resolution=0.5), "none may be negative and they must sum to 1"),
+    (lambda: Rule(depth=float("nan"), width=0.5, resolution=0.5), "they must sum to 1"),
+    (lambda: Rule(depth=1, width=0, resolution=0, factor=1), "factor is 1; a unit of phi must multiply the cost"),
+    (lambda: Rule(depth=1, width=0, resolution=0, factor=float("inf")), "factor is inf"),
+    (lambda: Rule.from_coefficients(1, 1, 1), "alpha, beta, gamma are 1, 1, 1; all must be >= 1, and one above 1"),
+    (lambda: Rule.from_coefficients(0.9, 1.5, 1.5), "all must be >= 1"),
+    (lambda: Rule.from_coefficients(1.2, float("nan"), 1.1), "all must be >= 1"),
+    (lambda: Rule.from_coefficients(1.0, 1e200, 1.0), "factor is inf"),
+]
+
+
+@pytest.mark.parametrize(("ask", "message"), WRONG, ids=[message for _, message in WRONG])
+def test_wrong_requests(ask: Callable[[], Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        ask()
