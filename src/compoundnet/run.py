@@ -5,8 +5,11 @@ fingerprint, seed), ``metrics.jsonl``, ``checkpoint/``, ``tensorboard/``, ``repo
 is a pickle.
 """
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -68,6 +71,23 @@ class RunFolder:
     def tensorboard_folder(self) -> Path:
         """Event files."""
         return self.path / "tensorboard"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training here, inside. The lock goes with the process, however it ends.
+
+        Raises:
+            RequestError: another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError as error:
+            raise RequestError(f"another process is training in {str(self.path)!r}; wait, or stop it") from error
+        finally:
+            os.close(handle)
 
     def read_record(self) -> dict[str, Any]:
         """``run.json``. RequestError: no run there, or not one that this version can read."""

@@ -46,7 +46,7 @@ def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (RequestError("bad"), 2, "compoundnet: bad\n"),
         (FailureError("worse"), 1, "compoundnet: worse\n"),
         (StoppedError("stopped"), 130, "compoundnet: stopped; the same command goes on from there\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "compoundnet: interrupted; a training goes on with the same command\n"),
     ],
 )
 def test_exit_codes(

@@ -109,7 +109,6 @@ def test_every_form_gives_the_same_data_set(tmp_path, form):
     assert sizes(data) == (6 + 4, 2 + 2, 2 + 2)
     assert data.fingerprint == open_dataset(as_folder(tmp_path / "reference")).fingerprint
     assert data.bad == ()
-    assert list(data.train.files) == sorted(data.train.files)
     assert data.name.startswith(str(tmp_path))
 
 
@@ -413,3 +412,11 @@ def test_awkward_files_in_a_training_folder(tmp_path):
         *("png_decompression_dos.png", "ultrahdr.jpg"),
     }
     assert sum(sizes(data)) == 12 + 14
+
+
+def test_the_order_is_that_of_content_whatever_files_are_called(tmp_path):
+    data = open_dataset(as_folder(tmp_path))
+    contents = [file.read_bytes() for file in data.train.files]
+    for file in list((tmp_path / "d").glob("*/*.png")):
+        file.rename(file.with_name(f"{99 - int(file.stem)}.png"))
+    assert [file.read_bytes() for file in open_dataset(tmp_path / "d").train.files] == contents

@@ -158,7 +158,7 @@ def test_a_full_disk(data: Path, tmp_path: Path, reference: Reference, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
-        with pytest.raises(FailureError, match=r"^cannot write run .*: No space left on device; make room and repeat"):
+        with pytest.raises(FailureError, match=r"^run .* failed: No space left on device; make room and repeat"):
             train_tiny(data, run, SHORT)
     kept = {name: text for name, text in before[0].items() if ".partial-" not in name}
     assert kept == {name: (run / name).read_bytes() for name in names(run) if (run / name).is_file()}
@@ -173,7 +173,7 @@ def test_a_file_too_large_for_the_disk(data: Path, tmp_path: Path, reference: Re
     assert child(main, argv, largest_file_bytes=25_000, output=told) == 1
     said = told.with_suffix(".err").read_text().splitlines()
     assert (
-        said[-1] == f"compoundnet: cannot write run {run}: File too large; make room and repeat the command, it goes on"
+        said[-1] == f"compoundnet: run {run} failed: File too large; make room and repeat the same command, it goes on"
     )
     assert "Traceback" not in "".join(said)
     assert told.with_suffix(".out").read_text() == ""
@@ -189,7 +189,7 @@ def test_a_file_too_large_for_the_disk(data: Path, tmp_path: Path, reference: Re
     [
         (Strike(number=signal.SIGTERM, function="compoundnet.train.loop._step", nth=5), "after step 5 and saved"),
         (Strike(number=signal.SIGINT, function="compoundnet.train.loop._step", nth=3, group=True), "after step 3 and"),
-        (Strike(number=signal.SIGINT, function="compoundnet.train.head.outputs", nth=2), "while collecting features"),
+        (Strike(number=signal.SIGINT, function="compoundnet.train.head.outputs", nth=2), "while computing features"),
     ],
 )
 def test_asked_to_stop(data: Path, tmp_path: Path, reference: Reference, strike: Strike, said: str) -> None:
@@ -236,7 +236,7 @@ def test_a_damaged_checkpoint_is_named(data: Path, stopped: Path, tmp_path: Path
         train_tiny(data, run, SHORT)
 
 
-@pytest.mark.parametrize("name", ["last.safetensors", "head.safetensors", "training-features-0.safetensors"])
+@pytest.mark.parametrize("name", ["last.safetensors", "head.safetensors", "training-features-0-24.safetensors"])
 def test_going_on_without_a_file_of_the_checkpoint(
     data: Path, stopped: Path, tmp_path: Path, reference: Reference, name: str
 ) -> None:

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from compoundnet.cli.process import keep_freed_memory
 from compoundnet.errors import FailureError, RequestError, StoppedError, unknown
 
 __all__ = ["main"]
-
-_SPIN = "1000"  # turns an OpenMP thread waits at a barrier before it sleeps: docs/decisions/022-shared-cores.md
 
 # verb: module, summary
 _VERBS = {
@@ -42,7 +41,7 @@ def _run(argv: list[str]) -> int:
 
         print(version("compoundnet"))
         return 0
-    os.environ.setdefault("GOMP_SPINCOUNT", _SPIN)  # read when torch is imported, which no verb has done yet
+    keep_freed_memory()
     try:
         if argv[0] not in _VERBS:
             raise unknown("verb", argv[0], _VERBS)
@@ -59,6 +58,7 @@ def _run(argv: list[str]) -> int:
         print(f"compoundnet: {error}; the same command goes on from there", file=sys.stderr)
         return 130
     except KeyboardInterrupt:
+        print("compoundnet: interrupted; a training goes on with the same command", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,10 +19,10 @@ __all__ = ["demo_command"]
 
 # Digits are not mirrored, and lose their strokes in narrow crops.
 _RECIPE = Recipe(
-    epochs=30,
+    epochs=20,
     batch_size=64,
     learning_rate=6e-3,
-    warmup_epochs=2,
+    warmup_epochs=1,
     label_smoothing=0.05,
     ema_decay=0.99,
     augmentation=Augmentation(crop_scale=(0.7, 1.0), crop_ratio=(0.85, 1.18), flip=False),

@@ -58,6 +58,8 @@ class Augmentation:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
                 raise RequestError(f"augmentation.{name} is {value!r}; it must be a whole number in 0..{most}")
+        if not isinstance(self.flip, bool):
+            raise RequestError(f"augmentation.flip is {self.flip!r}; it must be true or false")
         for name in ("mixup", "cutmix"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise RequestError(f"augmentation.{name} is {getattr(self, name)!r}; it must be 0 (off) or positive")

@@ -211,7 +211,8 @@ def _divided(
 
 def _split(images: Iterable[_Image], classes: Sequence[str]) -> Split:
     index = {label: i for i, label in enumerate(classes)}
-    ordered = sorted(images, key=lambda i: (i.file, i.label))
+    """In the order of content, so that a training does not depend on what files are called."""
+    ordered = sorted(images, key=lambda i: (i.sha256, i.label, i.file))
     return Split(files=tuple(i.file for i in ordered), labels=tuple(index[i.label] for i in ordered))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import get_all_start_methods
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -176,6 +177,7 @@ def _parallel(images: _Epoch, chunks: list[list[int]], workers: int) -> Generato
         worker_init_fn=_begin_worker,
         prefetch_factor=_PREFETCH,
         generator=torch.Generator(),  # or it would draw from the global one
+        multiprocessing_context="fork" if "fork" in get_all_start_methods() else None,  # others import torch anew
     )
     running = iter(loader)
     try:

@@ -14,7 +14,7 @@ from compoundnet.evaluate import (
 from compoundnet.evaluate.inference import outputs
 from compoundnet.nn import Network, folded
 from compoundnet.train.job import Job
-from compoundnet.train.progress import counting
+from compoundnet.train.loop import check_logits
 from compoundnet.train.record import make_record, splits
 
 __all__ = ["finish"]
@@ -44,15 +44,16 @@ def finish(network: Network, job: Job) -> None:
 
 def _judge(network: Network, job: Job) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
     """Evaluations, test before validation, and the mistakes of the first."""
-    fast = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    fast = folded(network).to(memory_format=torch.channels_last)
     plan, evaluations, mistakes = job.plan, {}, []
     for name, split in reversed(splits(job.dataset).items()):
         if name == "train" or not len(split):
             continue
         logits = outputs(
             fast, split, plan.preprocessing, batch_size=plan.batch_size, device=plan.device, workers=plan.workers,
-            progress=counting(job.observer, f"evaluating {name} images"),
+            progress=job.progress(f"evaluating {name} images"),
         )  # fmt: skip
+        check_logits(logits)
         labels = torch.tensor(split.labels)
         evaluations[name] = evaluate_logits(logits, labels, plan.classes)
         mistakes.append(most_confident_mistakes(logits, labels, split.files, plan.classes))

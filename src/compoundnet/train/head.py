@@ -5,7 +5,7 @@ chunk at most. The classifier is trained on standardised features, which makes o
 decay fit all networks, and then folded back into the network's own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -13,12 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compoundnet.data import Split, seed_for
-from compoundnet.errors import StoppedError
 from compoundnet.evaluate.inference import outputs
 from compoundnet.nn import Network, folded
 from compoundnet.train.checkpoint import read_checkpoint, write_checkpoint
 from compoundnet.train.job import Job
-from compoundnet.train.progress import Advance, Epoch
+from compoundnet.train.progress import Epoch
 from compoundnet.train.schedule import cosine
 
 __all__ = ["train_classifier"]
@@ -64,11 +63,11 @@ def _features(network: Network, job: Job, split: Split, name: str) -> _Features:
     found = []
     for start in range(0, len(split), _CHUNK):
         part = Split(files=split.files[start : start + _CHUNK], labels=split.labels[start : start + _CHUNK])
-        file = job.folder.checkpoint_folder / f"{name}-features-{start}.safetensors"
+        file = job.folder.checkpoint_folder / f"{name}-features-{start}-{start + len(part)}.safetensors"
         if (stored := read_checkpoint(file)) is None:
             x = outputs(
                 fast, part, plan.preprocessing, batch_size=plan.batch_size, device=plan.device, workers=plan.workers,
-                progress=_watched(job, f"features of {name} images", start, len(split)),
+                progress=job.progress(f"computing features of {name} images", start, len(split)),
             )  # fmt: skip
             write_checkpoint(file, {"x": x}, {})
         else:
@@ -118,14 +117,3 @@ def _judged(head: nn.Module, z_val: Tensor | None, val: _Features | None) -> dic
     logits = head(z_val)
     right = (logits.argmax(1) == val.y).double().mean()
     return {"val_loss": float(F.cross_entropy(logits, val.y)), "val_top1": float(right)}
-
-
-def _watched(job: Job, task: str, start: int, total: int) -> Callable[[int, int], None]:
-    """The progress of a chunk that begins at ``start``, and a place to stop."""
-
-    def progress(done: int, _: int) -> None:
-        job.observer(Advance(task, start + done, total))
-        if job.stop():
-            raise StoppedError("stopped while collecting features; those of whole chunks are saved")
-
-    return progress

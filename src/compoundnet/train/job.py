@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from compoundnet.architecture import Architecture
 from compoundnet.data import Dataset
+from compoundnet.errors import StoppedError
 from compoundnet.run import RunFolder
 from compoundnet.train.plan import Plan
-from compoundnet.train.progress import Observer
+from compoundnet.train.progress import Advance, Observer
 from compoundnet.weights import Weights
 
 __all__ = ["Job"]
@@ -24,3 +25,16 @@ class Job:
     folder: RunFolder
     observer: Observer
     stop: Callable[[], bool]
+
+    def progress(self, task: str, first: int = 0, total: int | None = None) -> Callable[[int, int], None]:
+        """A ``progress(done, total)`` for what can be done again, which is also a place to stop.
+
+        For a part that begins at ``first`` of ``total``. Raises StoppedError.
+        """
+
+        def advance(done: int, of: int) -> None:
+            self.observer(Advance(task, first + done, of if total is None else total))
+            if self.stop():
+                raise StoppedError(f"stopped while {task}")
+
+        return advance

@@ -33,9 +33,10 @@ from compoundnet.train.plan import Plan
 from compoundnet.train.progress import Advance, Epoch, Step
 from compoundnet.train.schedule import rate_factor
 
-__all__ = ["train_network"]
+__all__ = ["check_logits", "train_network"]
 
 _SAVE_EVERY_S = 60.0
+_REMEDY = "lower the learning rate, set clip_norm, or use float32"
 _CHECK_EVERY = 50  # steps between looks at the loss, each of which waits for the device
 
 
@@ -106,7 +107,11 @@ def train_network(network: Network, job: Job) -> None:
     while training.at.epoch < plan.recipe.epochs and not _exhausted(training.at, plan):
         began = time.monotonic()
         images = _train_epoch(training, job, save)
-        row = _end_epoch(training, job, images, time.monotonic() - began)
+        try:
+            row = _end_epoch(training, job, images, time.monotonic() - began)
+        except StoppedError:
+            save()
+            raise
         if not training.at.stale:
             write_checkpoint(best, training.result.state_dict(), {"epoch": training.at.epoch - 1})
         rows = [*folder.read_metrics()[: training.at.rows], row]
@@ -224,7 +229,9 @@ def _end_epoch(training: _Training, job: Job, images: int, seconds: float) -> di
         logits = outputs(
             training.result, dataset.val, plan.preprocessing,
             batch_size=plan.batch_size, device=plan.device, workers=plan.workers,
+            progress=job.progress("evaluating validation images"),
         )  # fmt: skip
+        check_logits(logits)
         labels = torch.tensor(dataset.val.labels)
         row["val_loss"] = float(F.cross_entropy(logits, labels))
         row["val_top1"] = float((logits.argmax(1) == labels).double().mean())
@@ -236,9 +243,12 @@ def _end_epoch(training: _Training, job: Job, images: int, seconds: float) -> di
     return row
 
 
+def check_logits(logits: Tensor) -> None:
+    """FailureError unless every logit is a finite number."""
+    if not torch.isfinite(logits).all():
+        raise FailureError(f"the network has diverged: its outputs are not numbers any more; {_REMEDY}")
+
+
 def _check_loss(training: _Training) -> None:
     if not torch.isfinite(training.loss_sum):
-        raise FailureError(
-            f"the loss is not a number any more at step {training.at.step}; "
-            "lower the learning rate, set clip_norm, or use float32"
-        )
+        raise FailureError(f"the loss is not a number any more at step {training.at.step}; {_REMEDY}")

@@ -14,7 +14,7 @@ from compoundnet.errors import RequestError
 from compoundnet.run import RunFolder
 from compoundnet.train.job import Job
 
-__all__ = ["make_record", "matching_record", "splits"]
+__all__ = ["changes_since", "make_record", "matching_record", "splits"]
 
 _PACKAGES = ("compoundnet", "torch", "torchvision", "numpy", "pillow")
 
@@ -28,8 +28,9 @@ def make_record(job: Job, status: str, **more: Any) -> dict[str, Any]:
         "preprocessing": plan.preprocessing.to_json(),
         "seed": plan.recipe.seed,
         "request": _request(job),
+        "weights": None if job.weights is None else job.weights.source,
         "data": _data(job.dataset),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
+        "versions": _versions(),
         "threads": torch.get_num_threads(),
         **more,
     }
@@ -57,6 +58,14 @@ def matching_record(job: Job) -> dict[str, Any]:
     return record
 
 
+def changes_since(record: Mapping[str, Any]) -> list[str]:
+    """Notes on what has changed since ``record`` was written and can change the last bits of a resumed training."""
+    now = {**_versions(), "threads": torch.get_num_threads()}
+    then = {**record.get("versions", {}), "threads": record.get("threads")} if record else now
+    changed = [f"{name} was {then.get(name)}, is {now[name]}" for name in now if then.get(name) != now[name]]
+    return [f"going on, but not to the last bit: {', '.join(changed)}"] if changed else []
+
+
 def splits(dataset: Dataset) -> dict[str, Split]:
     """The splits by the names that people see."""
     return {"train": dataset.train, "validation": dataset.val, "test": dataset.test}
@@ -67,7 +76,7 @@ def _request(job: Job) -> dict[str, Any]:
     request = {
         "architecture": json.loads(job.architecture.to_json()),
         "recipe": job.plan.recipe.to_json(),
-        "weights": None if weights is None else {"source": weights.source, "sha256": weights.sha256},
+        "weights": None if weights is None else weights.sha256,
         "preprocessing": job.plan.preprocessing.to_json(),
         "classes": list(job.plan.classes),
         "data": job.dataset.fingerprint,
@@ -89,7 +98,7 @@ def _difference(key: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> st
     a, b = then.get(key), now.get(key)
     if isinstance(a, dict) and isinstance(b, dict):
         return ", ".join(_difference(k, a, b) for k in b if a.get(k) != b[k])
-    if isinstance(a, list) or key in ("data", "sha256"):
+    if isinstance(a, list) or key in ("data", "weights"):
         return f"{key} differs"
     return f"{key} was {a!r}, now {b!r}"
 
@@ -106,3 +115,7 @@ def _data(dataset: Dataset) -> dict[str, Any]:
         "bad": [{"file": str(bad.file), "reason": bad.reason} for bad in dataset.bad],
         "notes": list(dataset.notes),
     }
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}

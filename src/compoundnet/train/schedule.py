@@ -27,4 +27,5 @@ def rate_factor(step: int, steps_per_epoch: int, epochs: int, recipe: Recipe) ->
         return cosine(step - warmup, total - warmup)
     if recipe.step_epochs == 0:
         return 1.0
-    return float(recipe.step_decay ** math.floor(step / (recipe.step_epochs * steps_per_epoch)))
+    stairs = math.floor(min(step / (recipe.step_epochs * steps_per_epoch), 1e9))  # of any width
+    return float(recipe.step_decay**stairs)

@@ -1,5 +1,6 @@
 """A whole training: data, weights, network, both phases, evaluation, report, in one resumable call."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +25,12 @@ from compoundnet.train.loop import train_network
 from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Event, Note, Observer, counting, silent, tensorboard
 from compoundnet.train.recipe import RECIPES, Recipe
-from compoundnet.train.record import make_record, matching_record
+from compoundnet.train.record import changes_since, make_record, matching_record
 from compoundnet.weights import Weights, apply_weights, read_weights
 
 __all__ = ["train"]
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def train(
@@ -71,19 +74,19 @@ def train(
         stop=stop,
     )
     record = matching_record(job)
-    if record.get("status") == "finished":
+    if record.get("status") == "finished" and job.folder.weights_file.exists():
         observer(Note(f"{output} holds this training, finished; see {job.folder.report_file}"))
         return job.folder
     for bad in dataset.bad:
         observer(Note(f"skipped {bad.file}: {bad.reason}"))
-    for text in (*dataset.notes, *origin, *job.plan.notes):
+    for text in (*dataset.notes, *origin, *job.plan.notes, *changes_since(record)):
         observer(Note(text))
     try:
         _carry_out(job, new="status" not in record)
     except OSError as error:
-        raise FailureError(
-            f"cannot write run {output}: {error.strerror or error}; make room and repeat the command, it goes on"
-        ) from error
+        told = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+        remedy = "make room and repeat" if error.errno in _NO_ROOM else "mend it and repeat"
+        raise FailureError(f"run {output} failed: {told}; {remedy} the same command, it goes on") from error
     return job.folder
 
 
@@ -113,35 +116,41 @@ def _preprocessing(base: Architecture, weights: Weights | None) -> tuple[Preproc
 
 
 def _carry_out(job: Job, new: bool) -> None:
-    for place in (job.folder.path, job.folder.checkpoint_folder):
-        for partial in place.glob(".partial-*"):  # a process that was killed while it wrote
-            partial.unlink(missing_ok=True)
-    if new:
-        job.folder.write_record(make_record(job, "training"))
-    write_atomically(job.folder.architecture_file, job.architecture.to_json() + "\n")
-    with _reproducible(), tensorboard(job.folder, len(job.folder.read_metrics())) as chart:
+    with job.folder.locked():
+        for place in (job.folder.path, job.folder.checkpoint_folder):
+            for partial in place.glob(".partial-*"):  # a process that was killed while it wrote
+                partial.unlink(missing_ok=True)
+        if new:
+            job.folder.write_record(make_record(job, "training"))
+        write_atomically(job.folder.architecture_file, job.architecture.to_json() + "\n")
+        with _reproducible(), tensorboard(job.folder, len(job.folder.read_metrics())) as chart:
 
-        def both(event: Event) -> None:
-            job.observer(event)
-            chart(event)
+            def both(event: Event) -> None:
+                job.observer(event)
+                chart(event)
 
-        watched = replace(job, observer=both)
-        network = _initial_network(watched)
-        if not (job.plan.recipe.head_epochs and _head_is_enough(network, watched)) and job.plan.recipe.epochs:
-            train_network(network, watched)
-        finish(network, watched)
+            _train_and_finish(replace(job, observer=both))
+
+
+def _train_and_finish(job: Job) -> None:
+    network = _initial_network(job)
+    if not (job.plan.recipe.head_epochs and _head_is_enough(network, job)) and job.plan.recipe.epochs:
+        train_network(network, job)
+    finish(network, job)
 
 
 @contextmanager
 def _reproducible() -> Iterator[None]:
-    """Algorithms that give the same bits every time, inside; the earlier choice is put back."""
+    """Algorithms that give the same bits every time, inside; the earlier choice and random state are put back."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS asks for it, before its first use
+    state = torch.get_rng_state()
     was, warned = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(was, warn_only=warned)
+        torch.set_rng_state(state)
 
 
 def _initial_network(job: Job) -> Network:
