@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import torch
+
 from compoundnet.architecture import Architecture
 from compoundnet.cli.arguments import Output, call
 from compoundnet.cost import cost
@@ -40,6 +42,7 @@ def _demo(output: Annotated[Path, Output] = Path("runs/demo")) -> None:
     Args:
         output: the folder for the two runs. Stopped half-way, the same command goes on.
     """
+    torch.set_num_threads(1)  # networks this small gain little from a second core, and lose much where it is shared
     baseline = find("mbconv_tiny")
     with console() as observer:
         trained = [_trained(arch, output, observer) for arch in (baseline, scale(baseline, phi=1))]
