@@ -33,7 +33,7 @@ _SHOWN = 200  # characters of an error from elsewhere: torch lists every tensor,
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """The paths of a run, and reading and writing what is text in it."""
+    """The paths of a run, and reading and writing its files."""
 
     path: Path
 

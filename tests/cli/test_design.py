@@ -139,7 +139,7 @@ def test_scale_writes_an_architecture(capsys: pytest.CaptureFixture[str], tmp_pa
 
 
 BAD_SCALES = {
-    "neither": ((), "scale by phi, or by depth, width and resolution: give one"),
+    "neither": ((), "scale by phi, or by depth, width and resolution: give phi"),
     "both": (("--phi", "1", "--depth", "2"), "scale by phi, or by depth, width and resolution: not both"),
     "rule": (("--phi", "1", "--rule", "unifrom"), "unknown scaling rule 'unifrom'; did you mean 'uniform'?"),
     "zero": (("--width", "0"), "width multiplier is 0.0; it must be a positive number"),

@@ -145,7 +145,7 @@ def test_a_rule_may_be_given_as_a_value() -> None:
 
 
 WRONG: list[tuple[Callable[[], Any], str]] = [
-    (lambda: scale(B0), "scale by phi, or by depth, width and resolution: give one"),
+    (lambda: scale(B0), "scale by phi, or by depth, width and resolution: give phi"),
     (lambda: scale(B0, 1, depth=2), "scale by phi, or by depth, width and resolution: not both"),
     (lambda: scale(B0, 1, rule="fsat"), "unknown scaling rule 'fsat'; did you mean 'fast'"),
     (lambda: scale(B0, 1, rule=""), "unknown scaling rule ''; known: depth, efficientnet, "),
@@ -176,3 +176,8 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
 def test_wrong_requests(ask: Callable[[], Any], message: str) -> None:
     with pytest.raises(RequestError, match=message):
         ask()
+
+
+def test_a_rule_without_phi_is_refused_not_ignored() -> None:
+    with pytest.raises(RequestError, match="rule 'depth' goes with phi"):
+        scale(zoo.architecture("efficientnet_b0"), depth=2.0, rule="depth")

@@ -233,3 +233,12 @@ def test_a_folder_is_no_architecture(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(RequestError, match=r"cannot read architecture .*directory"):
         zoo.architecture(path)
+
+
+def test_preprocessing_follows_the_resolution_of_the_value() -> None:
+    """A JSON that kept its name but not its size is prepared at its own size."""
+    small = replace(zoo.architecture("efficientnet_b0"), resolution=64)
+    assert zoo.preprocessing(small).resolution == 64
+    assert (
+        zoo.preprocessing(small).crop_fraction == zoo.preprocessing(zoo.architecture("efficientnet_b0")).crop_fraction
+    )

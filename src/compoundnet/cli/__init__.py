@@ -2,7 +2,7 @@
 
 A verb's module is imported only when the verb is called, so that describing and scaling answer at once.
 Standard output carries the result alone (with ``--json`` for machines); everything else goes to
-standard error. Exit 0: done, 1: failed, 2: bad request.
+standard error. Exit 0: done, 1: failed, 2: bad request, 130: stopped, the same command goes on.
 """
 
 import os

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 
 from compoundnet.architecture import Architecture
-from compoundnet.cli.arguments import Output, call
+from compoundnet.cli.arguments import Json, Output, call, print_json
 from compoundnet.cost import cost
 from compoundnet.data import Augmentation
 from compoundnet.run import RunFolder
@@ -36,22 +36,32 @@ def demo_command(argv: Sequence[str]) -> None:
     call("demo", _demo, argv)
 
 
-def _demo(output: Annotated[Path, Output] = Path("runs/demo")) -> None:
+def _demo(output: Annotated[Path, Output] = Path("runs/demo"), json: Json = False) -> None:
     """A small network and its compound scaling, trained on 1,797 real handwritten digits, side by side.
 
     Args:
         output: the folder for the two runs. Stopped half-way, the same command goes on.
+        json: the two networks with their cost and accuracy, for machines.
     """
     torch.set_num_threads(1)  # networks this small gain little from a second core, and lose much where it is shared
     baseline = find("mbconv_tiny")
     with console() as observer:
         trained = [_trained(arch, output, observer) for arch in (baseline, scale(baseline, phi=1))]
+    if json:
+        print_json([_row(arch, folder) for arch, folder in trained])
+        return
     print(f"{'network':<18}{'parameters':>12}{'MACs':>10}{'test accuracy':>16}  95 % interval")
     for arch, folder in trained:
         price, judged = cost(arch), folder.read_record()["evaluations"]["test"]
         row = f"{arch.name:<18}{human(price.params):>12}{human(price.macs):>10}{percent(judged['top1']):>16}"
         print(f"{row}  {share_range(judged['top1_interval'])}".replace("\u00a0", " "))
     print(f"report: {trained[-1][1].report_file}")
+
+
+def _row(arch: Architecture, folder: RunFolder) -> dict[str, Any]:
+    price, evaluations = cost(arch), folder.read_record()["evaluations"]
+    place = {"run": str(folder.path), "report": str(folder.report_file)}
+    return {"name": arch.name, "params": price.params, "macs": price.macs, **place, "evaluations": evaluations}
 
 
 def _trained(arch: Architecture, output: Path, observer: Observer) -> tuple[Architecture, RunFolder]:

@@ -70,7 +70,7 @@ def _describe(architecture: Arch, json: Json = False) -> None:
 def _scale(
     architecture: Arch,
     phi: float | None = None,
-    rule: str = "efficientnet",
+    rule: str | None = None,
     depth: float | None = None,
     width: float | None = None,
     resolution: float | None = None,
@@ -82,8 +82,8 @@ def _scale(
     Args:
         architecture: a name of compoundnet list, or a JSON file.
         phi: how far; each unit about doubles the MACs. May be fractional, or negative to shrink.
-        rule: how cost is shared among the axes: efficientnet, efficientnet_shipped, efficientnet_x_gpu,
-            efficientnet_x_tpu, uniform, fast, depth, width, resolution.
+        rule: with phi, how cost is shared among the axes: efficientnet (the default), efficientnet_shipped,
+            efficientnet_x_gpu, efficientnet_x_tpu, uniform, fast, depth, width, resolution.
         depth: multiplier of every stage's repeats.
         width: multiplier of every width.
         resolution: multiplier of the input side.

@@ -50,7 +50,8 @@ def train_command(argv: Sequence[str]) -> None:
         Args:
             architecture: a name of compoundnet list, or a JSON file.
             data: a folder of class folders, or of train/ [val/] [test/] with class folders; of files named
-                cat.0.jpg; a CSV of file,label[,split]; a zip or tar of these; or digits, cifar10, oxford_pets.
+                cat.0.jpg; a CSV of file,label[,split]; a zip or tar of these; or digits, cifar10,
+                oxford_pets, cats_vs_dogs.
             output: the run folder to make, or to go on in.
             weights: where to start: imagenet (the best published), a tag such as ns, or a .safetensors file.
             recipe: finetune (the default with weights), scratch (without), or a JSON file. Its values are the

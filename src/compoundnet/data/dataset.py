@@ -16,7 +16,7 @@ from compoundnet.errors import RequestError, unknown
 __all__ = ["BadImage", "Dataset", "Split", "labelled_images", "open_dataset"]
 
 _SPLITS = ("train", "val", "test")
-_SKEW = 3  # largest to smallest class, from which on a note is due
+_SKEW = 4  # largest to smallest class, from which on a note is due
 _SHOWN = 3  # examples in a note
 
 
@@ -210,8 +210,8 @@ def _divided(
 
 
 def _split(images: Iterable[_Image], classes: Sequence[str]) -> Split:
-    index = {label: i for i, label in enumerate(classes)}
     """In the order of content, so that a training does not depend on what files are called."""
+    index = {label: i for i, label in enumerate(classes)}
     ordered = sorted(images, key=lambda i: (i.sha256, i.label, i.file))
     return Split(files=tuple(i.file for i in ordered), labels=tuple(index[i.label] for i in ordered))
 

@@ -1,4 +1,4 @@
-"""Scaling a baseline: rules (compound)."""
+"""Scaling a baseline: by a rule, or by its axes."""
 
 from compoundnet.scaling.compound import RULES, Multipliers, Rule, scale, shipped
 

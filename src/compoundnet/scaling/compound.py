@@ -115,12 +115,12 @@ def scale(
     arch: Architecture,
     phi: float | None = None,
     *,
-    rule: str | Rule = "efficientnet",
+    rule: str | Rule | None = None,
     depth: float | None = None,
     width: float | None = None,
     resolution: float | None = None,
 ) -> Architecture:
-    """``arch`` scaled by a rule at ``phi``, or by explicit multipliers (those not given are 1).
+    """``arch`` scaled by a rule at ``phi`` (the paper's if none is given), or by multipliers (those not given are 1).
 
     >>> from compoundnet.zoo import architecture
     >>> scale(architecture("efficientnet_b0"), phi=1).resolution  # 224 * 1.15 = 257.6
@@ -132,15 +132,18 @@ def scale(
     explicit = [m for m in (depth, width, resolution) if m is not None]
     if (phi is None) == (not explicit):
         raise RequestError(
-            "scale by phi, or by depth, width and resolution: " + ("not both" if explicit else "give one")
+            "scale by phi, or by depth, width and resolution: "
+            + ("not both" if explicit else "give phi, or at least one of the three")
         )
     if phi is None:
+        if rule is not None:
+            raise RequestError(f"rule {rule!r} goes with phi; multipliers of the axes need none")
         return arch.scaled(
             depth=1.0 if depth is None else depth,
             width=1.0 if width is None else width,
             resolution=1.0 if resolution is None else resolution,
         )
-    by = find(rule).at(phi)
+    by = find(_PAPER if rule is None else rule).at(phi)
     return arch.scaled(depth=by.depth, width=by.width, resolution=by.resolution, name=f"{arch.name}_phi{phi:g}")
 
 

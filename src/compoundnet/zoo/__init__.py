@@ -1,5 +1,6 @@
 """Named networks: one file a family, one row of data a variant, each with its source."""
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -37,7 +38,8 @@ def preprocessing(arch: Architecture) -> Preprocessing:
 
     A default for training from scratch, where the run records it. Pretrained weights bring their own.
     """
-    return _PREPROCESSING.get(arch.name, Preprocessing(resolution=arch.resolution, crop_fraction=1.0))
+    published = _PREPROCESSING.get(arch.name, Preprocessing(resolution=arch.resolution, crop_fraction=1.0))
+    return replace(published, resolution=arch.resolution)
 
 
 def _from_file(path: Path) -> Architecture:
