@@ -27,7 +27,7 @@ def make_run(path: Path) -> Network:
     network = build(SMALL).train()
     network(torch.rand(8, 3, 12, 12))
     folder = RunFolder(path)
-    folder.write_record({"status": "finished", "classes": list(CLASSES), "preprocessing": PREPARED.to_json()})
+    folder.write_record({"status": "finished", "labels": list(CLASSES), "preprocessing": PREPARED.to_json()})
     folder.architecture_file.write_text(SMALL.to_json())
     folder.write_weights(network.state_dict(), CLASSES, PREPARED)
     return network
@@ -131,7 +131,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "record no JSON": (holding("run.json", "{"), r"cannot read .*run\.json: "),
     "record a list": (holding("run.json", "[]"), r"run\.json is not of format 1"),
     "record of another format": (changed(format=2), r"run\.json is not of format 1; it was written by another"),
-    "record without classes": (without("classes"), "is damaged: 'classes'"),
+    "record without labels": (without("labels"), "is damaged: 'labels'"),
     "preprocessing wrong": (changed(preprocessing={"resolution": -1}), "is damaged: preprocessing.resolution is -1"),
     "preprocessing no object": (changed(preprocessing=3), "is damaged: "),
     "no model": (missing("model.safetensors"), "has no model yet: its training has not ended; the same train command"),

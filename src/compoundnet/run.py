@@ -173,7 +173,7 @@ def load(path: str | Path, device: str = "cpu") -> Run:
         )
     try:
         arch = Architecture.from_json(folder.architecture_file.read_text(encoding="utf-8"))
-        labels, prepared = tuple(record["classes"]), Preprocessing.from_json(record["preprocessing"])
+        labels, prepared = tuple(record["labels"]), Preprocessing.from_json(record["preprocessing"])
         state = load_file(folder.weights_file)
         network = build(arch)
         network.load_state_dict(state)

@@ -155,7 +155,8 @@ def test_evaluate_json(capsys: pytest.CaptureFixture[str], data: Path, trained: 
     assert code == 0
     told: dict[str, Any] = json.loads(out)
     assert told.keys() >= {"top1", "top5", "loss", "ece", "n", "per_class"}
-    assert told["n"] == 36
+    assert told["n"] == 6  # of the data it was trained on, what it held out
+    assert told["bad"] == []
     assert told["top1"] > 0.9
     assert [score["label"] for score in told["per_class"]] == list(CLASSES)
 
@@ -164,9 +165,9 @@ def test_evaluate_in_words(capsys: pytest.CaptureFixture[str], data: Path, train
     code, out, _ = run(capsys, "evaluate", trained, data)
     assert code == 0
     lines = out.splitlines()
-    assert "of 36 images right (95 % interval" in lines[0]
+    assert "of 6 images right (95 % interval" in lines[0]
     assert [line.split(":")[0] for line in lines[1:]] == [f"  {label}" for label in CLASSES]
-    assert "12 images, precision" in lines[1]
+    assert "2 images, precision" in lines[1]
 
 
 def test_the_batch_size_does_not_matter(capsys: pytest.CaptureFixture[str], data: Path, trained: Path) -> None:

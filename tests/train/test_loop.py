@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from compoundnet.data import Augmentation
 from compoundnet.errors import FailureError
 from compoundnet.run import RunFolder
 from compoundnet.train import Recipe, finish, loop
@@ -137,16 +138,38 @@ def test_the_average_is_what_is_kept(data: Path, tmp_path: Path) -> None:
     assert not torch.equal(model[name], stored[0][f"network/{name}"])
 
 
+_OTHERS: tuple[dict[str, Any], ...] = (
+    {"precision": "bfloat16"},
+    {"drop_path": 0.9},
+    {"augmentation": Augmentation(mixup=1.0)},
+    {"augmentation": Augmentation(cutmix=1.0)},
+)
+
+
 def test_clipping_and_smoothing_change_the_steps(data: Path, tmp_path: Path) -> None:
     """Each setting reaches the arithmetic: SGD from the same start goes elsewhere."""
     start = Recipe(epochs=1, batch_size=8, optimizer="sgd", learning_rate=0.1, label_smoothing=0.0)
     found = []
-    for i, change in enumerate(({}, {"clip_norm": 0.01}, {"label_smoothing": 0.3}, {"class_weights": "balanced"})):
+    changes = ({}, {"clip_norm": 0.01}, {"label_smoothing": 0.3}, {"class_weights": "balanced"}, *_OTHERS)
+    for i, change in enumerate(changes):
         train_tiny(data, tmp_path / str(i), replace(start, **change))  # type: ignore[arg-type]
         found.append(load_file(RunFolder(tmp_path / str(i)).weights_file)["stem.conv.weight"])
     assert not torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
     torch.testing.assert_close(found[0], found[3])  # the classes are of one size: weights of 1
+    for other in found[4:]:
+        assert not torch.equal(found[0], other)
+
+
+def test_class_weights_change_the_steps(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "skewed")
+    for file in sorted((folder / "red").iterdir())[:6]:
+        file.unlink()
+    start = Recipe(epochs=1, batch_size=8, optimizer="sgd", learning_rate=0.1, class_weights="none")
+    train_tiny(folder, tmp_path / "none", start)
+    train_tiny(folder, tmp_path / "balanced", replace(start, class_weights="balanced"))
+    none, balanced = (load_file(RunFolder(tmp_path / name).weights_file) for name in ("none", "balanced"))
+    assert not torch.equal(none["stem.conv.weight"], balanced["stem.conv.weight"])
 
 
 def test_images_may_be_trained_on_at_another_size(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def planned(recipe: Recipe, *sizes: int, device: str = "cpu", workers: int | Non
         (20, 32, 1, (20, 1, 1)),  # fewer images than a batch
         (20, 32, 8, (20, 1, 1)),
         (20, 8, 8, (8, 2, 1)),  # fewer batches than a step
-        (2, 1, 1, (1, 1, 2)),
+        (4, 2, 1, (2, 1, 2)),
     ],
 )
 def test_batches(images: int, batch_size: int, accumulate: int, expected: tuple[int, int, int]) -> None:
@@ -56,7 +56,7 @@ def test_a_smaller_batch_is_told() -> None:
     ],
 )
 def test_class_weights(choice: str, sizes: tuple[int, ...], expected: tuple[float, ...] | None) -> None:
-    plan = planned(Recipe(class_weights=choice, batch_size=1), *sizes)  # type: ignore[arg-type]
+    plan = planned(Recipe(class_weights=choice, batch_size=2), *sizes)  # type: ignore[arg-type]
     weights = plan.loss_weights()
     if expected is None:
         assert plan.class_weights is weights is None
@@ -90,3 +90,14 @@ def test_devices_that_do_not_exist(device: str) -> None:
     with pytest.raises(RequestError, match=rf"device '{device}' cannot be used \(.*\); try cpu") as caught:
         planned(Recipe(), 4, 4, device=device)
     assert "\n" not in str(caught.value)
+
+
+def test_a_batch_of_one_needs_frozen_norms() -> None:
+    with pytest.raises(RequestError, match="a batch of 1 image has no statistics"):
+        planned(Recipe(batch_size=1), 4, 4)
+    assert planned(Recipe(batch_size=1, norm="frozen"), 4, 4).batch_size == 1
+
+
+def test_fewer_batches_than_asked_for_are_told() -> None:
+    (note,) = planned(Recipe(batch_size=4, accumulate=100), 8, 8).notes
+    assert note == "accumulating 4 batches instead of 100: an epoch has 4"

@@ -12,9 +12,11 @@ import torch
 from PIL import Image
 
 from compoundnet.errors import FailureError, RequestError
+from compoundnet.preprocessing import Preprocessing
 from compoundnet.run import RunFolder, load
 from compoundnet.train import Recipe, finish, train
 from compoundnet.train.progress import Note
+from conftest import SHARED, needs_shared
 from tiny import ARCH, CLASSES, QUICK, pictures, result, train_tiny, uncharted
 
 
@@ -63,7 +65,7 @@ def test_what_a_run_folder_holds(trained: Path, data: Path) -> None:
     record = RunFolder(trained).read_record()
     assert record["format"] == 1
     assert record["status"] == "finished"
-    assert record["classes"] == list(CLASSES)
+    assert record["labels"] == list(CLASSES)
     assert record["seed"] == 0
     assert record["request"]["recipe"] == QUICK.to_json()
     assert record["request"]["weights"] is None
@@ -271,3 +273,32 @@ def test_architecture_file_is_what_was_trained(trained: Path) -> None:
     record = json.loads((trained / "architecture.json").read_text())
     assert (record["classes"], record["resolution"]) == (3, 12)
     assert json.loads((trained / "run.json").read_text())["request"]["architecture"] == record
+
+
+def test_preprocessing_is_that_of_the_weights(trained: Path, data: Path, tmp_path: Path) -> None:
+    """Not that of the network's name: a file that records another mean is used with it."""
+    other = Preprocessing(resolution=12, crop_fraction=1.0, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    weights = tmp_path / "other.safetensors"
+    shutil.copy(trained / "model.safetensors", weights)
+    Path(f"{weights}.json").write_text(json.dumps({"preprocessing": other.to_json()}))
+    train_tiny_from(weights, data, tmp_path / "run")
+    assert load(tmp_path / "run").preprocessing == other
+
+
+def train_tiny_from(weights: Path, data: Path, output: Path) -> None:
+    train(ARCH, data, output, weights=weights, recipe=Recipe(epochs=0, head_epochs=2), device="cpu")
+
+
+@needs_shared("data/awkward", "data/cats_dogs")
+def test_awkward_files_do_not_stop_a_training(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(SHARED / "data/awkward", folder / "awkward")
+    (folder / "cat").mkdir(parents=True)
+    for file in sorted((SHARED / "data/cats_dogs/train/cat").iterdir())[:12]:
+        shutil.copy(file, folder / "cat")
+    train_tiny(folder, tmp_path / "run", replace(QUICK, epochs=1))
+    record = RunFolder(tmp_path / "run").read_record()
+    assert record["status"] == "finished"
+    counts = record["data"]["counts"]
+    assert sum(part["awkward"] for part in counts.values()) + len(record["data"]["bad"]) == 20
+    assert all(bad["reason"] for bad in record["data"]["bad"])

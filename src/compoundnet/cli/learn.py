@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,17 @@ import torch
 import tyro
 
 from compoundnet.cli.arguments import Arch, Data, Json, Output, RunPath, call, print_json
-from compoundnet.data import decode_image, evaluation_image, image_files, labelled_images, normalize
+from compoundnet.data import (
+    BadImage,
+    BadImageError,
+    Split,
+    decode_image,
+    evaluation_image,
+    image_files,
+    labelled_images,
+    normalize,
+    open_dataset,
+)
 from compoundnet.errors import FailureError, RequestError
 from compoundnet.evaluate import evaluate_logits
 from compoundnet.evaluate.inference import outputs
@@ -88,18 +99,31 @@ def predict_command(argv: Sequence[str]) -> None:
     call("predict", _predict, argv)
 
 
-def _evaluate(run: RunPath, data: Data, /, device: str = "cpu", batch_size: int = 32, json: Json = False) -> None:
+def _evaluate(
+    run: RunPath,
+    data: Data,
+    /,
+    device: str = "cpu",
+    batch_size: int = 32,
+    bad_images: Literal["skip", "fail"] = "skip",
+    json: Json = False,
+) -> None:
     """Judge a trained run on labelled images.
 
     Args:
         run: the folder that train made.
-        data: images with the run's classes, in any form that train takes; of a set with test/ that part.
+        data: images with the run's classes, in any form that train takes; of a set with test/ that part, and of
+            the very set that the run was trained on the part it was not.
         device: such as cpu or cuda.
         batch_size: images at a time.
+        bad_images: whether an image that cannot be read is skipped or fatal.
         json: top1, top5, loss, ece, n, per_class and more.
     """
     trained = load(run, device)
-    split = labelled_images(data, trained.labels)
+    skipped: list[BadImage] = []
+    split = _held_out(trained, data, None if bad_images == "fail" else skipped.append)
+    for bad in skipped:
+        print(f"skipped {bad.file}: {bad.reason}", file=sys.stderr)
     with console() as observer:
         logits = outputs(
             trained.model, split, trained.preprocessing,
@@ -107,12 +131,29 @@ def _evaluate(run: RunPath, data: Data, /, device: str = "cpu", batch_size: int 
         )  # fmt: skip
     judged = evaluate_logits(logits, torch.tensor(split.labels), trained.labels).to_json()
     if json:
-        print_json(judged)
+        print_json({**judged, "bad": [{"file": str(bad.file), "reason": bad.reason} for bad in skipped]})
         return
     print(_verdict(judged))
     for score in judged["per_class"]:
         print(f"  {score['label']}: {score['n']} images, precision {percent(score['precision'])}, "
               f"recall {percent(score['recall'])}")  # fmt: skip
+
+
+def _held_out(trained: Run, data: str, on_bad: Callable[[BadImage], None] | None) -> Split:
+    """The images to judge; of the data that the run was trained on, those that training did not see."""
+    try:
+        known = open_dataset(data)
+    except RequestError:  # not a set that one could train on, but perhaps one to judge on
+        return labelled_images(data, trained.labels, on_bad=on_bad)
+    if known.fingerprint != trained.record["data"]["fingerprint"]:
+        return labelled_images(data, trained.labels, on_bad=on_bad)
+    name, part = ("test", known.test) if len(known.test) else ("validation", known.val)
+    print(f"the run was trained on this data: judging the {len(part)} {name} images that it held out", file=sys.stderr)
+    for bad in known.bad:
+        if on_bad is None:
+            raise BadImageError(bad.file, bad.reason)
+        on_bad(bad)
+    return part
 
 
 def _predict(
@@ -168,7 +209,7 @@ def _value(argv: Sequence[str], flag: str) -> str | None:
     """The value of a flag before the command line is parsed as a whole."""
     for i, word in enumerate(argv):
         if word == flag:
-            return argv[i + 1] if i + 1 < len(argv) else None
+            return argv[i + 1] if i + 1 < len(argv) and argv[i + 1] != "None" else None
         if word.startswith(f"{flag}="):
             return word.removeprefix(f"{flag}=")
     return None

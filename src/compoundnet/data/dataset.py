@@ -99,6 +99,9 @@ def open_dataset(
     given = {e.split for e in listing.entries} - {None}
     divided, split_notes = _divided(images, given, val_fraction, test_fraction)
     classes = tuple(sorted({i.label for i in divided}))
+    for name in given:
+        if not any(i.split == name for i in divided):
+            raise RequestError(f"{str(data)!r} has a {name} split without a readable image; mend it, or remove it")
     parts = {name: _split([i for i in divided if i.split == name], classes) for name in _SPLITS}
     return Dataset(
         name=str(data),

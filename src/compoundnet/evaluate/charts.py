@@ -42,10 +42,7 @@ _CURVES = (
         "Accuracy",
         "~%",
         percent,
-        (
-            _Series("val_top1", "validation", "var(--c2)"),
-            _Series("val_top1_ema", "averaged weights", "var(--c3)", (4, 2)),
-        ),
+        (_Series("val_top1", "validation", "var(--c2)"),),
     ),
 )
 

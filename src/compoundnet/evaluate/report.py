@@ -112,13 +112,9 @@ def write_report(path: Path, report: ReportInput) -> None:
     """Write :func:`render_report`'s page to ``path``, whole or not at all.
 
     Raises:
-        RequestError: nothing to report, or the file cannot be written (no such folder, disk full).
+        RequestError: nothing to report. OSError: the file cannot be written; what was there is still there.
     """
-    page = render_report(report)
-    try:
-        write_atomically(path, page)
-    except OSError as error:
-        raise RequestError(f"cannot write report {str(path)!r}: {error.strerror or error}") from error
+    write_atomically(path, render_report(report))
 
 
 def _content(report: ReportInput) -> dict[str, Any]:

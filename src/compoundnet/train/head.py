@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compoundnet.data import Split, seed_for
+from compoundnet.errors import StoppedError
 from compoundnet.evaluate.inference import outputs
 from compoundnet.nn import Network, folded
 from compoundnet.train.checkpoint import read_checkpoint, write_checkpoint
@@ -46,6 +47,8 @@ def train_classifier(network: Network, job: Job) -> float | None:
         for row in _epochs(network, train, val, job):
             rows.append(row)
             job.observer(Epoch(row))
+            if job.stop():
+                raise StoppedError("stopped while training the classifier")
         later = [row for row in job.folder.read_metrics() if row["phase"] != "head"]  # there if `done` was removed
         job.folder.write_metrics([*rows, *later])
         stored = network.get_classifier().state_dict(), {"val_top1": rows[-1]["val_top1"]}

@@ -13,6 +13,8 @@ __all__ = ["build_optimizer", "set_rate"]
 def build_optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW, SGD with Nesterov momentum, or RMSProp over all parameters.
 
+    RMSProp is torch's, with the paper's decay 0.9 and epsilon 1e-3; TensorFlow's has epsilon inside the root.
+
     Norms and biases (one-dimensional) do not decay; all but the classifier learn at ``backbone_factor``
     of the rate. Group ``peak`` is what :func:`set_rate` scales.
     """

@@ -46,12 +46,18 @@ def make_plan(recipe: Recipe, dataset: Dataset, preprocessing: Preprocessing, de
     _check_device(device)
     images = len(dataset.train)
     batch_size = min(recipe.batch_size, images)
+    if batch_size == 1 and recipe.norm != "frozen" and recipe.epochs:
+        raise RequestError(
+            "a batch of 1 image has no statistics for batch norm; take a larger batch_size, or norm frozen"
+        )
     batches = images // batch_size
     accumulate = min(recipe.accumulate, batches)
     weights = _class_weights(recipe, dataset)
     notes = []
     if batch_size < recipe.batch_size:
         notes.append(f"batch size {batch_size} instead of {recipe.batch_size}: there are {images} training images")
+    if accumulate < recipe.accumulate:
+        notes.append(f"accumulating {accumulate} batches instead of {recipe.accumulate}: an epoch has {batches}")
     if weights is not None:
         notes.append("classes differ in size: each is weighed inversely to its number of images")
     return Plan(

@@ -51,7 +51,7 @@ class Recipe:
         epochs: passes of the second phase; 0 leaves it out.
         batch_size: images in a step of the network.
         accumulate: batches whose gradients make one optimiser step.
-        optimizer: adamw, sgd (Nesterov) or rmsprop.
+        optimizer: adamw, sgd (Nesterov) or rmsprop (torch's).
         learning_rate: peak rate, for ``batch_size * accumulate`` images.
         backbone_factor: the pretrained layers' rate as a share of the classifier's.
         momentum: of sgd and rmsprop.

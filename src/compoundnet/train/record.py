@@ -24,8 +24,9 @@ def make_record(job: Job, status: str, **more: Any) -> dict[str, Any]:
     plan = job.plan
     return {
         "status": status,
-        "classes": list(plan.classes),
+        "labels": list(plan.classes),
         "preprocessing": plan.preprocessing.to_json(),
+        "recipe": plan.recipe.to_json(),
         "seed": plan.recipe.seed,
         "request": _request(job),
         "weights": None if job.weights is None else job.weights.source,

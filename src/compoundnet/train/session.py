@@ -107,12 +107,18 @@ def _preprocessing(base: Architecture, weights: Weights | None) -> tuple[Preproc
     if weights is None:
         return zoo.preprocessing(base), []
     if weights.preprocessing is not None:
-        return weights.preprocessing, []
+        return _sized(weights.preprocessing, base), []
     prepared = zoo.preprocessing(base)
     return prepared, [
         f"{weights.source} does not record its preprocessing; taking what {base.name} was published with: "
         f"{prepared.resolution} px, mean {prepared.mean}, std {prepared.std}"
     ]
+
+
+def _sized(prepared: Preprocessing, base: Architecture) -> Preprocessing:
+    """At the record's resolution for a published network; at its own for one that was scaled or changed."""
+    known = base.name in zoo.list_architectures() and zoo.architecture(base.name).resolution == base.resolution
+    return prepared if known else replace(prepared, resolution=base.resolution)
 
 
 def _carry_out(job: Job, new: bool) -> None:
