@@ -15,6 +15,7 @@ import torch
 from paired import alternate, publish, quartiles, ratios
 
 import compoundnet as cn
+from compoundnet.cli.process import keep_freed_memory
 
 SHAPES = ((16, 224), (32, 128))
 
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--half-rounds", type=int, default=3)
     asked = parser.parse_args()
+    keep_freed_memory()  # as every training of ours does; without it page faults drown the difference
     makers = {
         "timm": partial(timm.create_model, asked.model, drop_rate=0.2, drop_path_rate=0.2),
         "compoundnet": partial(cn.create, asked.model, drop_rate=0.2, drop_path_rate=0.2),

@@ -5,6 +5,7 @@ import os
 import pytest
 from PIL import Image
 
+from compoundnet.data import BadImageError, decode_image
 from compoundnet.data import scan as scanning
 from compoundnet.data.scan import scan
 
@@ -77,3 +78,11 @@ def test_a_file_that_is_gone_is_named_and_not_remembered(files, tmp_path):
     assert scan([*files, gone], name="x").files[gone].reason == "cannot be read: No such file or directory"
     Image.new("RGB", (4, 4)).save(gone)
     assert scan([*files, gone], name="x").files[gone].reason is None
+
+
+def test_a_pipe_is_named_and_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (record,) = scan([tmp_path / "pipe.png"], name="pipes").files.values()
+    assert record.reason == "cannot be read: not a regular file"
+    with pytest.raises(BadImageError, match="not a regular file"):
+        decode_image(tmp_path / "pipe.png")

@@ -66,4 +66,5 @@ def _row(arch: Architecture, folder: RunFolder) -> dict[str, Any]:
 
 def _trained(arch: Architecture, output: Path, observer: Observer) -> tuple[Architecture, RunFolder]:
     observer(Note(f"training {arch.name}: {human(cost(arch).macs)} MACs at {arch.resolution} pixels"))
-    return arch, train(arch, "digits", output / arch.name, recipe=_RECIPE, device="cpu", observer=observer)
+    folder = train(arch, "digits", output / arch.name, recipe=_RECIPE, device="cpu", observer=observer)
+    return find(folder.architecture_file), folder

@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from compoundnet.data.files import read_file
 from compoundnet.errors import RequestError
 
 __all__ = ["FORMATS", "MAX_PIXELS", "BadImageError", "decode_image", "opened", "to_rgb", "upright_size"]
@@ -70,7 +71,7 @@ def opened(source: str | Path | bytes) -> Iterator[Image.Image]:
     """
     file = "<bytes>" if isinstance(source, bytes) else source
     try:
-        data = source if isinstance(source, bytes) else Path(source).read_bytes()
+        data = source if isinstance(source, bytes) else read_file(Path(source))
     except OSError as error:
         raise BadImageError(file, f"cannot be read: {error.strerror or error}") from error
     try:

@@ -1,5 +1,6 @@
 """The user's files and the cache folder: what is an image, where things are kept, writing without half files."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -18,6 +19,7 @@ __all__ = [
     "image_files",
     "is_hidden",
     "is_image",
+    "read_file",
     "short_hash",
     "visible",
     "walk_images",
@@ -93,6 +95,13 @@ def image_files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     if not found:
         raise RequestError("no image was named; give image files or folders")
     return list(found)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file. OSError for anything else: a pipe would never end, a device never be full."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return path.read_bytes()
 
 
 def cache_root() -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import PIL
 
 from compoundnet.data.decode import MAX_PIXELS, BadImageError, decode_image
-from compoundnet.data.files import cache_root, short_hash, write_atomically
+from compoundnet.data.files import cache_root, read_file, short_hash, write_atomically
 
 __all__ = ["Scan", "Scanned", "scan"]
 
@@ -63,7 +63,7 @@ def _examined(files: list[Path]) -> Any:
 
 def _examine(file: Path) -> Scanned:
     try:
-        data = file.read_bytes()
+        data = read_file(file)
     except OSError as error:
         return Scanned(sha256="", reason=f"cannot be read: {error.strerror or error}")
     sha256 = hashlib.sha256(data).hexdigest()
