@@ -5,7 +5,7 @@
 #   make test-fast    the tests without the slow ones
 #   make test-oldest  the tests against the oldest versions that pyproject.toml allows
 #   make format       rewrite the sources in the house format
-#   make bench        every benchmark; results go to benchmarks/results/
+#   make bench        the benchmarks that need no photographs; results go to benchmarks/results/
 #   make constraints  the newest versions of everything into constraints.txt
 #   make clean        remove what tools left; .venv stays
 
@@ -60,7 +60,7 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+	@for name in cost training_step memory; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --upgrade --quiet \
