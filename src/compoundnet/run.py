@@ -177,6 +177,9 @@ def load(path: str | Path, device: str = "cpu") -> Run:
         state = load_file(folder.weights_file)
         network = build(arch)
         network.load_state_dict(state)
+        broken = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
+        if broken:
+            raise ValueError(f"{broken[0]} holds NaN or infinity")
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise RequestError(f"run {str(path)!r} is damaged: {shorten(str(error), _SHOWN)}") from error
     try:

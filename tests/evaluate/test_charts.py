@@ -141,3 +141,4 @@ def test_one_svg_does_not_disturb_another() -> None:
 def test_undecodable_names_become_visible() -> None:
     assert sound_text("caf\udce9") == "caf\\udce9"
     assert sound_text("café 猫") == "café 猫"
+    assert sound_text("a\x1b[1m\ufffe\n") == "a\\x1b[1m\\ufffe\n"

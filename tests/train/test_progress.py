@@ -41,7 +41,7 @@ def test_of_the_short_epochs_of_the_head_every_twentieth_is_told(capsys: pytest.
 def test_without_a_terminal_a_line_now_and_then(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = iter([100.0, 101.0, 105.0, 112.0, 113.0])
+    clock = iter([90.0, 100.0, 101.0, 105.0, 112.0, 113.0])  # the first when it begins to watch
     monkeypatch.setattr("compoundnet.train.progress.time.monotonic", lambda: next(clock))
     lines = said(capsys, *(Advance("reading", done, 100) for done in (10, 20, 60, 70, 80)))
     assert lines == ["reading: 20/100, 10.0/s, 8 s left", "reading: 70/100, 5.0/s, 6 s left"]

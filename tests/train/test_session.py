@@ -302,3 +302,18 @@ def test_awkward_files_do_not_stop_a_training(tmp_path: Path) -> None:
     counts = record["data"]["counts"]
     assert sum(part["awkward"] for part in counts.values()) + len(record["data"]["bad"]) == 20
     assert all(bad["reason"] for bad in record["data"]["bad"])
+
+
+def test_a_run_inside_its_own_data_is_refused(tmp_path: Path) -> None:
+    """It would be read as images by the call that should go on."""
+    folder = pictures(tmp_path / "data")
+    with pytest.raises(RequestError, match="would lie inside the images"):
+        train_tiny(folder, folder / "run", QUICK)
+    assert not (folder / "run").exists()
+
+
+def test_control_characters_in_class_names_reach_the_report(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "data")
+    (folder / "blue").rename(folder / "a\x1b")
+    train_tiny(folder, tmp_path / "run", replace(QUICK, epochs=1))
+    assert RunFolder(tmp_path / "run").read_record()["labels"][0] == "a\x1b"

@@ -21,6 +21,8 @@ WIDTH_PX = 400
 FIT: Any = {"type": "fit", "contains": "padding"}
 """The whole drawing, with its axes, is as wide and high as asked."""
 
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 _CONFIG: dict[str, Any] = {
     "aria": False,
     "background": "transparent",
@@ -89,5 +91,13 @@ def inline_svg(svg: str, name: str, label: str) -> str:
 
 
 def sound_text(text: str) -> str:
-    """Text that UTF-8 can hold: a file name's undecodable bytes become visible escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    """Text that XML 1.0 and UTF-8 can hold: control characters and undecodable bytes become visible escapes.
+
+    vl-convert ends the whole process over a character that XML does not know.
+    """
+    return _NOT_XML.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

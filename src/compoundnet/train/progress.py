@@ -123,11 +123,13 @@ def _bar(bar: Any) -> Callable[[Advance], None]:
 
 def _lines() -> Callable[[Advance], None]:
     began: dict[str, tuple[float, int]] = {}
-    said = [0.0]
+    said = [time.monotonic()]
 
     def show(event: Advance) -> None:
         now = time.monotonic()
         since, first = began.setdefault(event.task, (now, event.done))
+        if event.done <= first:  # the task begins, perhaps again
+            began[event.task] = since, first = (now, event.done)
         if event.done == first or (now - said[0] < _QUIET_S):
             return
         said[0] = now

@@ -185,7 +185,7 @@ def read_recipe(name: str) -> Recipe:
         return Recipe.from_json(json.loads(Path(name).read_text(encoding="utf-8")))
     except OSError as error:
         raise RequestError(f"cannot read recipe {name!r}: {error.strerror}") from error
-    except ValueError as error:  # RequestError and JSONDecodeError both are
+    except (ValueError, RecursionError) as error:  # RequestError and JSONDecodeError are ValueErrors
         raise RequestError(f"recipe {name}: {error}") from error
 
 

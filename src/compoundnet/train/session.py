@@ -14,7 +14,7 @@ from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.data import Dataset, open_dataset
 from compoundnet.data.files import write_atomically
-from compoundnet.errors import FailureError, RequestError
+from compoundnet.errors import FailureError, RequestError, StoppedError
 from compoundnet.nn import Network, build
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.run import RunFolder
@@ -23,7 +23,7 @@ from compoundnet.train.head import train_classifier
 from compoundnet.train.job import Job
 from compoundnet.train.loop import train_network
 from compoundnet.train.plan import make_plan
-from compoundnet.train.progress import Event, Note, Observer, counting, silent, tensorboard
+from compoundnet.train.progress import Advance, Event, Note, Observer, silent, tensorboard
 from compoundnet.train.recipe import RECIPES, Recipe
 from compoundnet.train.record import changes_since, make_record, matching_record
 from compoundnet.weights import Weights, apply_weights, read_weights
@@ -57,7 +57,15 @@ def train(
         FailureError: the training went wrong (a loss that is no number, a full disk).
         StoppedError: ``stop`` said so; the same call goes on.
     """
-    dataset = open_dataset(data, on_bad=on_bad, progress=counting(observer, "reading images"))
+    if Path(data).is_dir() and Path(output).resolve().is_relative_to(Path(data).resolve()):
+        raise RequestError(f"run {str(output)!r} would lie inside the images of {str(data)!r}; give another folder")
+
+    def reading(done: int, total: int) -> None:
+        observer(Advance("reading images", done, total))
+        if stop():
+            raise StoppedError("stopped while reading images")
+
+    dataset = open_dataset(data, on_bad=on_bad, progress=reading)
     base = zoo.architecture(architecture) if isinstance(architecture, str) else architecture
     recipe = recipe or RECIPES["scratch" if weights is None else "finetune"]
     arch = _fitted(base, dataset, recipe)
