@@ -323,3 +323,11 @@ def test_real_photographs_fit_the_page(arch: Architecture, shared: Path) -> None
     html = render_report(made(arch, mistakes=mistakes))
     assert len(Page(html).all("img")) == 12
     assert len(html) < 600_000
+
+
+def test_control_characters_are_shown_as_escapes(arch: Architecture) -> None:
+    """vl-convert would end the process over them."""
+    page = render_report(made(arch, classes=["a\x1b", "b\ufffe"]))
+    assert "a\\x1b" in page
+    assert "\x1b" not in page
+    assert "\ufffe" not in page

@@ -310,10 +310,3 @@ def test_a_run_inside_its_own_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="would lie inside the images"):
         train_tiny(folder, folder / "run", QUICK)
     assert not (folder / "run").exists()
-
-
-def test_control_characters_in_class_names_reach_the_report(tmp_path: Path) -> None:
-    folder = pictures(tmp_path / "data")
-    (folder / "blue").rename(folder / "a\x1b")
-    train_tiny(folder, tmp_path / "run", replace(QUICK, epochs=1))
-    assert RunFolder(tmp_path / "run").read_record()["labels"][0] == "a\x1b"
