@@ -57,15 +57,7 @@ def train(
         FailureError: the training went wrong (a loss that is no number, a full disk).
         StoppedError: ``stop`` said so; the same call goes on.
     """
-    if Path(data).is_dir() and Path(output).resolve().is_relative_to(Path(data).resolve()):
-        raise RequestError(f"run {str(output)!r} would lie inside the images of {str(data)!r}; give another folder")
-
-    def reading(done: int, total: int) -> None:
-        observer(Advance("reading images", done, total))
-        if stop():
-            raise StoppedError("stopped while reading images")
-
-    dataset = open_dataset(data, on_bad=on_bad, progress=reading)
+    dataset = _read(data, output, on_bad, observer, stop)
     base = zoo.architecture(architecture) if isinstance(architecture, str) else architecture
     recipe = recipe or RECIPES["scratch" if weights is None else "finetune"]
     arch = _fitted(base, dataset, recipe)
@@ -96,6 +88,20 @@ def train(
         remedy = "make room and repeat" if error.errno in _NO_ROOM else "mend it and repeat"
         raise FailureError(f"run {output} failed: {told}; {remedy} the same command, it goes on") from error
     return job.folder
+
+
+def _read(
+    data: str | Path, output: str | Path, on_bad: Literal["skip", "fail"], observer: Observer, stop: Callable[[], bool]
+) -> Dataset:
+    if Path(data).is_dir() and Path(output).resolve().is_relative_to(Path(data).resolve()):
+        raise RequestError(f"run {str(output)!r} would lie inside the images of {str(data)!r}; give another folder")
+
+    def reading(done: int, total: int) -> None:
+        observer(Advance("reading images", done, total))
+        if stop():
+            raise StoppedError("stopped while reading images")
+
+    return open_dataset(data, on_bad=on_bad, progress=reading)
 
 
 def _fitted(base: Architecture, dataset: Dataset, recipe: Recipe) -> Architecture:
