@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from compoundnet.data import Batch, batches, mix, normalize, seed_for
+from compoundnet.data import Batch, mix, normalize, seed_for
 from compoundnet.errors import FailureError, StoppedError
 from compoundnet.evaluate.inference import outputs
 from compoundnet.nn import Network
@@ -29,7 +29,7 @@ from compoundnet.train.ema import Ema
 from compoundnet.train.job import Job
 from compoundnet.train.norms import freeze_norms, reestimate_norms
 from compoundnet.train.optim import build_optimizer, set_rate
-from compoundnet.train.plan import Plan
+from compoundnet.train.plan import Plan, training_batches
 from compoundnet.train.progress import Advance, Epoch, Step
 from compoundnet.train.schedule import rate_factor
 
@@ -159,19 +159,7 @@ def _train_epoch(training: _Training, job: Job, save: Callable[[], None]) -> int
 def _groups(job: Job, epoch: int, first: int) -> Iterator[list[Batch]]:
     """The batches of each optimiser step from step ``first`` of the epoch on."""
     plan = job.plan
-    source = batches(
-        job.dataset.train,
-        preprocessing=plan.preprocessing,
-        augmentation=plan.recipe.augmentation,
-        resolution=plan.resolution,
-        batch_size=plan.batch_size,
-        seed=plan.recipe.seed,
-        epoch=epoch,
-        shuffle=True,
-        drop_last=True,
-        start=first * plan.accumulate,
-        workers=plan.workers,
-    )
+    source = training_batches(plan, job.dataset.train, epoch, start=first * plan.accumulate)
     for _ in range(first, plan.steps_per_epoch):
         yield [next(source) for _ in range(plan.accumulate)]
 

@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from compoundnet.data import Split, batches, normalize
-from compoundnet.train.plan import Plan
+from compoundnet.data import Split, normalize
+from compoundnet.train.plan import Plan, training_batches
 
 __all__ = ["freeze_norms", "reestimate_norms"]
 
@@ -32,18 +32,7 @@ def reestimate_norms(network: nn.Module, split: Split, plan: Plan, epoch: int) -
         norm.reset_running_stats()
         norm.momentum = None  # the average of all batches alike
         norm.train()
-    source = batches(
-        split,
-        preprocessing=plan.preprocessing,
-        augmentation=plan.recipe.augmentation,
-        resolution=plan.resolution,
-        batch_size=plan.batch_size,
-        seed=plan.recipe.seed,
-        epoch=epoch,
-        shuffle=True,
-        drop_last=True,
-        workers=plan.workers,
-    )
+    source = training_batches(plan, split, epoch)
     for _, batch in zip(range(_BATCHES), source, strict=False):
         images = normalize(batch.images.to(plan.device), plan.preprocessing)
         network(images.contiguous(memory_format=torch.channels_last))

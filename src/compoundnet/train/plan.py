@@ -1,16 +1,17 @@
 """What a recipe comes to for this data on this device: every "auto" decided, with the reasons in words."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 
-from compoundnet.data import Dataset
+from compoundnet.data import Batch, Dataset, Split, batches
 from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.train.recipe import Recipe
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Plan", "make_plan", "training_batches"]
 
 _SKEWED = 4.0  # largest class over smallest, from which "auto" balances
 
@@ -73,6 +74,23 @@ def make_plan(recipe: Recipe, dataset: Dataset, preprocessing: Preprocessing, de
         resolution=recipe.resolution or preprocessing.resolution,
         class_weights=weights,
         notes=tuple(notes),
+    )
+
+
+def training_batches(plan: Plan, split: Split, epoch: int, start: int = 0) -> Iterator[Batch]:
+    """The augmented batches of one epoch in the plan's order, whole ones only, from number ``start`` on."""
+    return batches(
+        split,
+        preprocessing=plan.preprocessing,
+        augmentation=plan.recipe.augmentation,
+        resolution=plan.resolution,
+        batch_size=plan.batch_size,
+        seed=plan.recipe.seed,
+        epoch=epoch,
+        shuffle=True,
+        drop_last=True,
+        start=start,
+        workers=plan.workers,
     )
 
 
