@@ -2,7 +2,17 @@
 
 from hypothesis import strategies as st
 
-from compoundnet.architecture import Architecture, Block, FusedMBConv, MBConv, Norm, Rounding, Stage
+from compoundnet.architecture import (
+    Architecture,
+    Block,
+    Bottleneck,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+    Norm,
+    Rounding,
+    Stage,
+)
 
 __all__ = ["any_architectures", "architectures", "blocks"]
 
@@ -20,7 +30,9 @@ def blocks() -> st.SearchStrategy[Block]:
         se_ratio=st.sampled_from((0.0, 0.25, 0.04, 0.5, 1.0)),
         skip=st.booleans(),
     )
-    return mb | st.builds(FusedMBConv, kernel=KERNELS, expansion=expansion, skip=st.booleans())
+    fused = st.builds(FusedMBConv, kernel=KERNELS, expansion=expansion, skip=st.booleans())
+    bottleneck = st.builds(Bottleneck, kernel=KERNELS, reduction=st.integers(1, 5))
+    return mb | fused | bottleneck | st.builds(DepthwiseSeparable, kernel=KERNELS)
 
 
 def stages() -> st.SearchStrategy[Stage]:
@@ -37,8 +49,10 @@ def architectures() -> st.SearchStrategy[Architecture]:
         resolution=st.integers(1, 64),
         stem=CHANNELS,
         stages=st.lists(stages(), min_size=1, max_size=3).map(tuple),
-        head=CHANNELS,
+        head=st.none() | CHANNELS,
+        stem_kernel=KERNELS,
         stem_stride=st.integers(1, 3),
+        stem_pool=st.booleans(),
         in_channels=st.integers(1, 4),
         classes=st.integers(1, 20),
         activation=st.sampled_from(("silu", "relu", "relu6", "hardswish")),
@@ -57,8 +71,10 @@ def any_architectures() -> st.SearchStrategy[Architecture]:
         resolution=st.integers(1, 1_000_000),
         stem=st.integers(1, 1_000_000),
         stages=st.lists(stages(), min_size=1, max_size=8).map(tuple),
-        head=st.integers(1, 1_000_000),
+        head=st.none() | st.integers(1, 1_000_000),
+        stem_kernel=KERNELS,
         stem_stride=st.integers(1, 4),
+        stem_pool=st.booleans(),
         in_channels=st.integers(1, 100),
         classes=st.integers(1, 30_000),
         activation=st.sampled_from(("silu", "relu", "relu6", "hardswish")),

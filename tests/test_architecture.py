@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Norm, Rounding, Stage
+from compoundnet.architecture import (
+    Architecture,
+    Bottleneck,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+    Norm,
+    Rounding,
+    Stage,
+)
 from strategies import any_architectures
 
 B0 = zoo.architecture("tf_efficientnet_b0")
@@ -62,6 +71,19 @@ def test_json_may_leave_out_what_has_a_default() -> None:
     assert Architecture.from_json(text) == Architecture(name="n", resolution=32, stem=8, head=16, stages=(stage,))
 
 
+def test_json_from_before_a_field_was_added_still_reads() -> None:
+    record = json.loads(B0.to_json())
+    for added in ("stem_kernel", "stem_pool"):
+        del record[added]
+    assert Architecture.from_json(json.dumps(record)) == B0
+
+
+def test_json_keeps_that_there_is_no_head() -> None:
+    text = replace(B0, head=None).to_json()
+    assert json.loads(text)["head"] is None
+    assert Architecture.from_json(text) == replace(B0, head=None)
+
+
 @pytest.mark.parametrize("value", [B0, B0.stages[0], B0.stages[0].block, V2.stages[0].block, B0.norm, B0.rounding])
 def test_values_are_frozen(value: object) -> None:
     with pytest.raises(FrozenInstanceError):
@@ -84,6 +106,7 @@ def test_every_field_counts_in_equality(field: str) -> None:
         "rounding": Rounding(depth="round"),
         "dropout": 0.1,
         "drop_path": 0.1,
+        "stem_pool": True,
     }.get(field, 7)
     changed = replace(B0, **{field: other})  # type: ignore[arg-type]
     assert changed != B0
@@ -176,6 +199,27 @@ def test_sizes_of_many_candidates() -> None:
     assert [r.tolist() for r in sizes.repeats] == [[s.repeats, 2 * s.repeats] for s in B0.stages]
 
 
+def test_without_a_head_the_last_stage_is_what_is_classified() -> None:
+    headless = replace(B0, head=None)
+    assert (B0.features, headless.features) == (1280, 320)
+    wide = headless.scaled(width=2)
+    assert (wide.head, wide.features) == (None, 640)
+    assert headless.sizes(width=np.array([1.0, 2.0])).head is None
+
+
+def test_scaling_leaves_the_stem_s_form() -> None:
+    pooled = replace(B0, stem_pool=True, stem_kernel=7, stem_stride=1)
+    big = pooled.scaled(depth=2, width=2, resolution=2)
+    assert (big.stem_pool, big.stem_kernel, big.stem_stride) == (True, 7, 1)
+
+
+@pytest.mark.parametrize(("c_out", "reduction", "reduced"), [(256, 4, 64), (24, 5, 4), (3, 4, 1), (16, 1, 16)])
+def test_reduced_channels_are_truncated_and_at_least_one(c_out: int, reduction: int, reduced: int) -> None:
+    block = Bottleneck(reduction=reduction)
+    assert block.reduced(c_out) == reduced
+    assert block.reduced(np.array([float(c_out)])).tolist() == [reduced]
+
+
 def test_scaling_accepts_numbers_of_numpy() -> None:
     assert B0.scaled(width=np.float64(1.1), name="a") == B0.scaled(width=1.1, name="a")
 
@@ -204,3 +248,4 @@ def test_stochastic_depth_off() -> None:
 
 def test_blocks_of_two_kinds_are_different() -> None:
     assert MBConv(kernel=3, expansion=1) != FusedMBConv(kernel=3, expansion=1)
+    assert Bottleneck(kernel=3) != DepthwiseSeparable(kernel=3)

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Norm, Rounding, Stage
+from compoundnet.architecture import (
+    Architecture,
+    Bottleneck,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+    Norm,
+    Rounding,
+    Stage,
+)
 from compoundnet.errors import RequestError
 
 B0 = zoo.architecture("tf_efficientnet_b0")
@@ -32,6 +41,10 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: replace(B0, resolution=10**7), f"resolution is 10000000; it {WHOLE}, at most 1000000"),
     (lambda: replace(B0, stem=-8), f"stem is -8; it {WHOLE}"),
     (lambda: replace(B0, head=True), f"head is True; it {WHOLE}"),
+    (lambda: replace(B0, head=0), f"head is 0; it {WHOLE}"),
+    (lambda: replace(B0, stem_kernel=4), "stem_kernel is 4; it must be odd"),
+    (lambda: replace(B0, stem_kernel=0), f"stem_kernel is 0; it {WHOLE}"),
+    (lambda: replace(B0, stem_pool=1), "stem_pool is 1; it must be true or false"),  # type: ignore[arg-type]
     (lambda: replace(B0, stem_stride=0), f"stem_stride is 0; it {WHOLE}"),
     (lambda: replace(B0, in_channels=0), f"in_channels is 0; it {WHOLE}"),
     (lambda: replace(B0, classes=0), f"classes is 0; it {WHOLE}"),
@@ -55,6 +68,10 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: MBConv(kernel=3, expansion=1, skip=1), "MBConv.skip is 1; it must be true or false"),  # type: ignore[arg-type]
     (lambda: FusedMBConv(kernel=2, expansion=1), "FusedMBConv.kernel is 2; it must be odd"),
     (lambda: FusedMBConv(kernel=3, expansion=-1), f"FusedMBConv.expansion is -1; it {WHOLE}"),
+    (lambda: DepthwiseSeparable(kernel=2), "DepthwiseSeparable.kernel is 2; it must be odd"),
+    (lambda: Bottleneck(kernel=-3), f"Bottleneck.kernel is -3; it {WHOLE}"),
+    (lambda: Bottleneck(reduction=0), f"Bottleneck.reduction is 0; it {WHOLE}"),
+    (lambda: Bottleneck(reduction=2.5), f"Bottleneck.reduction is 2.5; it {WHOLE}"),  # type: ignore[arg-type]
     (lambda: Norm(eps=0), "norm.eps is 0; it must lie in (0, 1)"),
     (lambda: Norm(eps="1e-3"), "norm.eps is '1e-3'; it must lie in (0, 1)"),  # type: ignore[arg-type]
     (lambda: Norm(eps=float("inf")), "norm.eps is inf; it must lie in (0, 1)"),

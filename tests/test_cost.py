@@ -10,9 +10,10 @@ from torch import nn
 
 import measure
 from compoundnet import zoo
-from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Stage
+from compoundnet.architecture import Architecture, Bottleneck, FusedMBConv, MBConv, Stage
 from compoundnet.cost import Cost, cost, layers
 from compoundnet.nn import Network, build
+from compoundnet.nn.counting import inference_peak_bytes, saved_bytes, state_bytes
 from compoundnet.nn.layers import ConvNormAct
 from strategies import architectures
 
@@ -37,13 +38,23 @@ KEPT = replace(
     activation="relu",
     stages=(Stage(block=FusedMBConv(kernel=3, expansion=1), channels=4, repeats=4, stride=2),),
 )
+# A projection behind a stride and behind a change of channels alone; the pooled stem's output is nobody's to keep.
+BOTTLENECKS = replace(
+    KEPT,
+    name="bottlenecks",
+    resolution=33,
+    stem_kernel=7,
+    stem_pool=True,
+    head=None,
+    stages=tuple(Stage(block=Bottleneck(), channels=c, repeats=2, stride=s) for c, s in ((8, 1), (8, 1), (12, 2))),
+)
 
 
 def check_arithmetic(arch: Architecture, model: Network, device: str = "cpu") -> None:
     price = cost(arch)
     assert all(type(getattr(price, name)) is int for name in NAMES)
     assert price.params == sum(p.numel() for p in model.parameters())
-    assert price.weights_bytes == measure.state_bytes(model)
+    assert price.weights_bytes == state_bytes(model)
     check_layers(arch, model)
     for module in model.modules():
         if isinstance(module, ConvNormAct):
@@ -74,13 +85,13 @@ def check_shapes(arch: Architecture, shapes: dict[str, tuple[int, ...]]) -> None
 def check_training_memory(arch: Architecture) -> None:
     """The slope over the batch: what does not grow with it is no cost of an image."""
     model = build(arch).train()
-    two, three = (measure.saved_bytes(model, measure.image(arch, batch)) for batch in (2, 3))
+    two, three = (saved_bytes(model, measure.image(arch, batch)) for batch in (2, 3))
     assert cost(arch).training_bytes_per_image == three - two
 
 
 def check_inference_memory(arch: Architecture) -> None:
     price = cost(arch)
-    peak = measure.inference_peak_bytes(build(arch).eval(), measure.image(arch))
+    peak = inference_peak_bytes(build(arch).eval(), measure.image(arch))
     assert price.inference_bytes - price.weights_bytes == peak
 
 
@@ -97,6 +108,7 @@ def test_drawn_architectures(check: Callable[[Architecture], None], count: int) 
     @settings(max_examples=count)
     @example(MANY_CLASSES)
     @example(KEPT)
+    @example(BOTTLENECKS)
     @given(architectures())
     def drawn(arch: Architecture) -> None:
         check(arch)
@@ -118,7 +130,14 @@ def test_variants_at_their_own_size(name: str) -> None:
 
 @pytest.mark.parametrize("activation", ["silu", "relu", "relu6", "hardswish"])
 @pytest.mark.parametrize(
-    ("name", "side"), [("tf_efficientnet_b0", 33), ("efficientnet_b0", 32), ("tf_efficientnetv2_b0", 47)]
+    ("name", "side"),
+    [
+        ("tf_efficientnet_b0", 33),
+        ("efficientnet_b0", 32),
+        ("tf_efficientnetv2_b0", 47),
+        ("mobilenetv1_100", 35),
+        ("resnet50", 33),
+    ],
 )
 def test_variants_memory(name: str, side: int, activation: str) -> None:
     arch = replace(zoo.architecture(name), resolution=side, activation=activation)  # type: ignore[arg-type]

@@ -1,9 +1,11 @@
 """Descriptions of an architecture agree with its cost."""
 
+import json
+
 import pytest
 
 from compoundnet.cost import cost
-from compoundnet.summary import stage_rows
+from compoundnet.summary import describe, stage_rows
 from compoundnet.zoo import architecture
 
 
@@ -26,3 +28,19 @@ def test_stage_rows_add_up_to_the_cost(name: str) -> None:
     assert [row["side"] for row in stage_rows(architecture("tf_efficientnet_b0"))] == [
         112, 112, 56, 28, 14, 14, 7, 7, 7, 1,
     ]  # fmt: skip
+
+
+def test_rows_of_a_network_with_pooling_and_without_a_head() -> None:
+    rows = stage_rows(architecture("resnet50"))
+    assert [row["name"] for row in rows] == ["stem", "pool", *(f"stage {i}" for i in range(1, 5)), "classifier"]
+    stem, pool, first = rows[:3]
+    assert (stem["kernel"], stem["stride"], stem["side"], stem["channels"]) == (7, 2, 112, 64)
+    assert (pool["block"], pool["kernel"], pool["stride"], pool["side"], pool["params"]) == ("max-pooling", 3, 2, 56, 0)
+    assert (first["block"], first["kernel"], first["expansion"], first["channels"]) == ("Bottleneck", 3, None, 256)
+    assert sum(row["params"] for row in rows) == cost(architecture("resnet50")).params
+
+
+def test_a_description_is_plain_json() -> None:
+    described = describe(architecture("mobilenetv1_100"))
+    assert json.loads(json.dumps(described)) == described
+    assert described["stages"][1]["block"] == "DepthwiseSeparable"

@@ -111,7 +111,7 @@ def result(run: Path) -> dict[str, Any]:
 
 def uncharted(path: Path, report: Any) -> None:
     """Instead of ``write_report``, which takes longer than a tiny training; written the way it writes."""
-    from compoundnet.data.files import write_atomically
+    from compoundnet.files import write_atomically
 
     write_atomically(path, "report")
 

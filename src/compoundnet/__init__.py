@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 # Two functions share their names with modules, so they are bound here, after the modules are loaded.
 from compoundnet.architecture import Architecture
 from compoundnet.cost import Cost, cost
-from compoundnet.scaling import scale
+from compoundnet.scaling import Design, design, scale
 from compoundnet.zoo import architecture, list_architectures
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = [
     "Architecture",
     "Cost",
+    "Design",
     "architecture",
     "cost",
     "create",
+    "design",
     "list_architectures",
     "load",
     "scale",

@@ -16,8 +16,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from compoundnet.architecture import Architecture
-from compoundnet.data.files import write_atomically
 from compoundnet.errors import RequestError
+from compoundnet.files import write_atomically
 from compoundnet.preprocessing import Preprocessing
 
 if TYPE_CHECKING:

@@ -1,8 +1,9 @@
 """An architecture in rows and in JSON: its stages, their shapes and what they cost."""
 
+from collections.abc import Callable
 from typing import Any
 
-from compoundnet.architecture import Architecture, MBConv, Stage
+from compoundnet.architecture import Architecture, Stage
 from compoundnet.cost import Layer, cost, layers
 
 __all__ = ["describe", "stage_rows"]
@@ -27,9 +28,10 @@ def describe(arch: Architecture) -> dict[str, Any]:
 
 
 def stage_rows(arch: Architecture) -> list[dict[str, Any]]:
-    """One row for the stem, each stage, the head and the classifier: what it is, its output, its share of the cost.
+    """One row for the stem, its pooling, each stage, the head and the classifier: what it is, its output, its cost.
 
     Keys: ``name block kernel expansion se channels repeats stride side params macs``; None where it does not apply.
+    What a network does not have has no row.
     """
     parts: dict[str, list[Layer]] = {}
     for layer in layers(arch):
@@ -39,14 +41,9 @@ def stage_rows(arch: Architecture) -> list[dict[str, Any]]:
 
 def _stage_row(arch: Architecture, name: str, part: list[Layer]) -> dict[str, Any]:
     last = part[-1]
-    ends: dict[str, dict[str, Any]] = {
-        "stem": {"block": "convolution", "kernel": 3, "stride": arch.stem_stride},
-        "head": {"block": "convolution", "kernel": 1, "stride": 1},
-        "classifier": {"block": "linear"},
-    }
     return {
         **dict.fromkeys(("kernel", "expansion", "se", "repeats", "stride")),
-        **(ends[name] if last.stage is None else _described(arch.stages[last.stage])),
+        **(_END_ROWS[last.kind](last) if last.stage is None else _described(arch.stages[last.stage])),
         "name": name if last.stage is None else f"stage {last.stage + 1}",
         "channels": last.channels,
         "side": last.side,
@@ -55,13 +52,20 @@ def _stage_row(arch: Architecture, name: str, part: list[Layer]) -> dict[str, An
     }
 
 
+_END_ROWS: dict[str, Callable[[Layer], dict[str, Any]]] = {
+    "conv": lambda layer: {"block": "convolution", "kernel": layer.kernel, "stride": layer.stride},
+    "pool": lambda layer: {"block": "max-pooling", "kernel": layer.kernel, "stride": layer.stride},
+    "linear": lambda _: {"block": "linear"},
+}
+
+
 def _described(stage: Stage) -> dict[str, Any]:
     block = stage.block
     return {
         "block": type(block).__name__,
         "kernel": block.kernel,
-        "expansion": block.expansion,
-        "se": (block.se_ratio or None) if isinstance(block, MBConv) else None,
+        "expansion": getattr(block, "expansion", None),
+        "se": getattr(block, "se_ratio", None) or None,
         "repeats": stage.repeats,
         "stride": stage.stride,
     }

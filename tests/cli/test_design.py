@@ -1,31 +1,13 @@
 """list, describe, scale: what they print, what they write, what they refuse."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from commandline import run, told
 from compoundnet.architecture import Architecture
-from compoundnet.cli import main
 from compoundnet.cost import cost
 from compoundnet.zoo import architecture, list_architectures
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(argv)
-    out, err = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, out, err
-
-
-def told(capsys: pytest.CaptureFixture[str], *argv: str) -> Any:
-    """The JSON on standard output, and nothing on standard error."""
-    code, out, err = run(capsys, *argv, "--json")
-    assert (code, err) == (0, "")
-    return json.loads(out)
-
 
 HELP = {
     "list": ("PATTERN", "--json"),

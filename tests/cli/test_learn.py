@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from commandline import run
 from compoundnet.cli import main
-from compoundnet.cli.learn import _stoppable, _value
+from compoundnet.cli.arguments import value_of
+from compoundnet.cli.process import stoppable
 from compoundnet.run import RunFolder
 from compoundnet.train import RECIPES, finish
 from tiny import CLASSES, QUICK, command, pictures, uncharted
@@ -39,14 +41,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
         main(command(path, data, RECIPE))
     assert end.value.code == 0
     return path
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in argv])
-    out, err = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, out, err
 
 
 HELP = {
@@ -259,7 +253,7 @@ def test_predict_what_is_not_there(capsys: pytest.CaptureFixture[str], trained: 
 def test_signals_ask_once_and_end_the_second_time() -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for first, second in ((signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)):
-        with pytest.raises(KeyboardInterrupt), _stoppable() as stop:
+        with pytest.raises(KeyboardInterrupt), stoppable() as stop:
             assert not stop()
             os.kill(os.getpid(), first)
             assert stop()
@@ -278,4 +272,4 @@ def test_signals_ask_once_and_end_the_second_time() -> None:
     ],
 )
 def test_flags_that_are_looked_for_first(argv: list[str], value: str | None) -> None:
-    assert _value(argv, "--recipe") == value
+    assert value_of(argv, "--recipe") == value

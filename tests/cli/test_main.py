@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from commandline import run
 from compoundnet import cli
 from compoundnet.cli import main
 from compoundnet.errors import FailureError, RequestError, StoppedError
 
-VERBS = ("list", "describe", "scale", "train", "evaluate", "predict", "demo")
-
-
-def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(argv)
-    out, err = capsys.readouterr()
-    assert isinstance(caught.value.code, int)
-    return caught.value.code, out, err
+VERBS = (
+    *("list", "describe", "scale", "design", "profile"),
+    *("train", "evaluate", "predict", "coefficients", "study", "worker", "demo"),
+)
 
 
 @pytest.mark.parametrize(("argv", "code"), [((), 2), (("--help",), 0), (("-h",), 0), (("help",), 0)])

@@ -1,4 +1,4 @@
-"""What counts as an image file, and writing without half files."""
+"""What counts as an image file, and where files are kept."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from compoundnet.data import cache_root, image_files
-from compoundnet.data.files import visible, walk_images, write_atomically
+from compoundnet.data.files import visible, walk_images
 from compoundnet.errors import RequestError
 
 
@@ -49,16 +49,6 @@ def test_unreadable_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(RequestError, match=r"cannot read folder '.*': Permission denied"):
         visible(tmp_path)
-
-
-def test_atomic_writing_leaves_the_old_or_the_new(tmp_path, monkeypatch):
-    path = tmp_path / "deep" / "x.json"
-    write_atomically(path, "old")
-    monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(path.parent.iterdir()) == [path]
 
 
 def test_cache_root(monkeypatch):

@@ -20,9 +20,14 @@ _VERBS = {
     "list": ("design", "names of the networks that are known"),
     "describe": ("design", "stages and cost of a network"),
     "scale": ("design", "a network scaled by a rule or by its axes"),
+    "design": ("budget", "the best scaling of a network under limits on its costs"),
+    "profile": ("devices", "measure this device, to predict and limit latency"),
     "train": ("learn", "train on a folder of images; goes on where it was stopped"),
     "evaluate": ("learn", "judge a trained run on labelled images"),
     "predict": ("learn", "label images with a trained run"),
+    "coefficients": ("search", "search alpha, beta, gamma for a network on your images"),
+    "study": ("search", "compare one axis alone with compound scaling at equal cost"),
+    "worker": ("search", "join a study from any process or machine"),
     "demo": ("demo", "the whole story on real handwritten digits, offline, in under three minutes"),
 }
 

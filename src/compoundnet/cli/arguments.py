@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-__all__ = ["Arch", "Data", "Json", "Output", "RunPath", "call", "print_json"]
+__all__ = ["Arch", "Data", "Json", "Output", "RunPath", "call", "print_json", "value_of"]
 
 Arch = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ARCH")]
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
@@ -25,3 +25,13 @@ def call(verb: str, function: Callable[..., None], argv: Sequence[str]) -> None:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     print(json.dumps(value, indent=2))
+
+
+def value_of(argv: Sequence[str], flag: str) -> str | None:
+    """The value of a flag before the command line is parsed as a whole."""
+    for i, word in enumerate(argv):
+        if word == flag:
+            return argv[i + 1] if i + 1 < len(argv) and argv[i + 1] != "None" else None
+        if word.startswith(f"{flag}="):
+            return word.removeprefix(f"{flag}=")
+    return None

@@ -9,15 +9,15 @@ import tyro
 from compoundnet.architecture import Architecture
 from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
 from compoundnet.cost import Cost, cost
-from compoundnet.data.files import write_atomically
 from compoundnet.errors import RequestError
+from compoundnet.files import write_atomically
 from compoundnet.scaling import scale
 from compoundnet.summary import describe
 from compoundnet.units import human, human_bytes
 from compoundnet.zoo import architecture as find
 from compoundnet.zoo import list_architectures
 
-__all__ = ["describe_command", "list_command", "scale_command"]
+__all__ = ["describe_command", "list_command", "page", "scale_command", "write_architecture"]
 
 Pattern = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATTERN")]
 
@@ -64,7 +64,7 @@ def _describe(architecture: Arch, json: Json = False) -> None:
     if json:
         print_json(describe(arch))
     else:
-        print(_page(arch))
+        print(page(arch))
 
 
 def _scale(
@@ -94,12 +94,12 @@ def _scale(
     scaled = scale(base, phi, rule=rule, depth=depth, width=width, resolution=resolution)
     before, after = cost(base), cost(scaled)
     if output is not None:
-        _write(output, scaled)
+        write_architecture(output, scaled)
     if json:
         print_json({**describe(scaled), "relative": _relative(before, after)})
         return
     times = ", ".join(f"{name} x{value:.2f}" for name, value in _relative(before, after).items())
-    print(f"{_page(scaled)}\n\nagainst {base.name}: {times}")
+    print(f"{page(scaled)}\n\nagainst {base.name}: {times}")
     if output is not None:
         print(f"written to {output}")
 
@@ -108,7 +108,12 @@ def _relative(before: Cost, after: Cost) -> dict[str, float]:
     return {name: getattr(after, name) / getattr(before, name) for name in ("params", "macs", "activations")}
 
 
-def _write(path: Path, arch: Architecture) -> None:
+def write_architecture(path: Path, arch: Architecture) -> None:
+    """Write ``arch`` as JSON, whole or not at all. RequestError: another kind of network, or it cannot be written."""
+    if not isinstance(arch, Architecture):
+        raise RequestError(
+            f"output is {str(path)!r}, but the network of a factory is no architecture; leave output out"
+        )
     if path.suffix != ".json":
         raise RequestError(f"output is {str(path)!r}; an architecture file ends in .json")
     try:
@@ -117,7 +122,8 @@ def _write(path: Path, arch: Architecture) -> None:
         raise RequestError(f"cannot write {str(path)!r}: {error.strerror}") from error
 
 
-def _page(arch: Architecture) -> str:
+def page(arch: Architecture) -> str:
+    """Stages and cost for people."""
     told = describe(arch)
     memory = told["memory"]
     costs = (

@@ -1,18 +1,15 @@
 """Verbs that build networks: train, evaluate, predict."""
 
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 
-from compoundnet.cli.arguments import Arch, Data, Json, Output, RunPath, call, print_json
+from compoundnet.cli.arguments import Arch, Data, Json, Output, RunPath, call, print_json, value_of
+from compoundnet.cli.process import stoppable
 from compoundnet.data import (
     BadImage,
     BadImageError,
@@ -40,8 +37,8 @@ _TOP = 5
 def train_command(argv: Sequence[str]) -> None:
     """``compoundnet train ARCH DATA -o RUN``."""
     # The recipe is looked for first: its values are the defaults of the flags that --help shows.
-    weighted = _value(argv, "--weights") is not None
-    default = read_recipe(_value(argv, "--recipe") or ("finetune" if weighted else "scratch"))
+    weighted = value_of(argv, "--weights") is not None
+    default = read_recipe(value_of(argv, "--recipe") or ("finetune" if weighted else "scratch"))
 
     def run(
         architecture: Arch,
@@ -73,7 +70,7 @@ def train_command(argv: Sequence[str]) -> None:
             json: the result for machines.
             settings: everything else about the training.
         """
-        with console() as observer, _stoppable() as stop:
+        with console() as observer, stoppable() as stop:
             folder = train(
                 architecture, data, output, weights=weights, recipe=settings, device=device, workers=workers,
                 on_bad=bad_images, observer=observer, stop=stop,
@@ -203,32 +200,3 @@ def _verdict(judged: dict[str, Any]) -> str:
     right, low_high = percent(judged["top1"]), share_range(judged["top1_interval"])
     told = f"{right} of {judged['n']} images right (95 % interval {low_high}), loss {judged['loss']:.4f}"
     return f"{told}, calibration error {percent(judged['ece'])}".replace("\u00a0", " ")
-
-
-def _value(argv: Sequence[str], flag: str) -> str | None:
-    """The value of a flag before the command line is parsed as a whole."""
-    for i, word in enumerate(argv):
-        if word == flag:
-            return argv[i + 1] if i + 1 < len(argv) and argv[i + 1] != "None" else None
-        if word.startswith(f"{flag}="):
-            return word.removeprefix(f"{flag}=")
-    return None
-
-
-@contextmanager
-def _stoppable() -> Iterator[Callable[[], bool]]:
-    """Ctrl-C and SIGTERM ask for a stop at the next step; a second one ends at once."""
-    asked: list[int] = []
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(number)
-        os.write(2, b"stopping as soon as what is done can be saved; once more to stop at once\n")
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compoundnet.data.loader import Batch as Batch
     from compoundnet.data.loader import batches as batches
     from compoundnet.data.loader import seed_for as seed_for
+    from compoundnet.data.subsets import subset as subset
 
 _WHERE = {
     "augment": ("Augmentation", "evaluation_image", "mix", "normalize", "training_image"),
@@ -28,6 +29,7 @@ _WHERE = {
     "decode": ("BadImageError", "decode_image"),
     "files": ("cache_root", "image_files"),
     "loader": ("Batch", "batches", "seed_for"),
+    "subsets": ("subset",),
 }
 _MODULE = {name: module for module, names in _WHERE.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""The user's files and the cache folder: what is an image, where things are kept, writing without half files."""
+"""The user's files and the cache folder: what is an image, where things are kept, folders that are never half there."""
 
 import errno
 import hashlib
@@ -23,7 +23,6 @@ __all__ = [
     "short_hash",
     "visible",
     "walk_images",
-    "write_atomically",
 ]
 
 _SUFFIXES = (
@@ -108,29 +107,6 @@ def cache_root() -> Path:
     """``$COMPOUNDNET_CACHE``, or ``~/.cache/compoundnet``: unpacked archives, built-in sets, scans. Safe to delete."""
     set_by_user = os.environ.get("COMPOUNDNET_CACHE")
     return Path(set_by_user) if set_by_user else Path.home() / ".cache" / "compoundnet"
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file that is there whole or not at all, whatever happens. OSError passes, with nothing left behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    """What the user allows for new files; it can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 def built_once(kind: str, key: str, build: Callable[[Path], None]) -> Path:

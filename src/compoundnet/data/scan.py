@@ -12,7 +12,8 @@ from typing import Any
 import PIL
 
 from compoundnet.data.decode import MAX_PIXELS, BadImageError, decode_image
-from compoundnet.data.files import cache_root, read_file, short_hash, write_atomically
+from compoundnet.data.files import cache_root, read_file, short_hash
+from compoundnet.files import write_atomically
 
 __all__ = ["Scan", "Scanned", "scan"]
 

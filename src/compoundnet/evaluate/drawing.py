@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["FIT", "WIDTH_PX", "Figure", "chart", "draw", "inline_svg", "sound_text"]
+__all__ = ["CONFIG", "FIT", "WIDTH_PX", "Figure", "chart", "draw", "inline_svg", "sound_text"]
 
 WIDTH_PX = 400
 """Width of a drawing that fits a phone, so that its text keeps its size there."""
@@ -23,7 +23,7 @@ FIT: Any = {"type": "fit", "contains": "padding"}
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-_CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = {
     "aria": False,
     "background": "transparent",
     "font": "Arial, Liberation Sans, sans-serif",  # as wide as what the page's fonts make of it
@@ -52,6 +52,7 @@ _CONFIG: dict[str, Any] = {
         "title": None,
     },
 }
+"""Vega-Lite's, for every chart on a page."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +77,7 @@ def draw(layers: "list[alt.Chart]", name: str, label: str, **properties: Any) ->
     import vl_convert
 
     spec = alt.layer(*layers).properties(**properties).to_dict()
-    drawn: str = vl_convert.vegalite_to_svg(spec, config=_CONFIG)
+    drawn: str = vl_convert.vegalite_to_svg(spec, config=CONFIG)
     return inline_svg(drawn, name, label)
 
 

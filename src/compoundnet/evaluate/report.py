@@ -13,13 +13,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from compoundnet.architecture import Architecture
-from compoundnet.data.files import write_atomically
 from compoundnet.errors import RequestError
 from compoundnet.evaluate import wording
 from compoundnet.evaluate.charts import curve_figures, reliability_figure
 from compoundnet.evaluate.confusion import confusion_figure, confusion_pairs
 from compoundnet.evaluate.drawing import sound_text
 from compoundnet.evaluate.metrics import ClassScore, Evaluation, Mistake
+from compoundnet.files import write_atomically
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.summary import stage_rows
 from compoundnet.units import human, percent, share_range

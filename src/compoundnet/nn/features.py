@@ -15,8 +15,8 @@ class FeatureExtractor(nn.Module):
     """The feature pyramid of a network: a list of maps, the last of each side, finest first.
 
     ``out_indices`` choose among them, negative from the end, as in timm: 0 has stride 2, 4 has stride
-    32 in EfficientNets; None: all. Layers past the coarsest chosen map are left out. ``channels``
-    and ``reductions`` describe the chosen maps.
+    32 in EfficientNets and ResNets; None: all. Layers past the coarsest chosen map are left out.
+    ``channels`` and ``reductions`` describe the chosen maps.
 
     Raises:
         RequestError: an index that the network has no map for, or none at all.
@@ -26,6 +26,8 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         arch = network.architecture
         strides = [stage.stride for stage in arch.stages]
+        if arch.stem_pool:  # counts as the first stage's, which takes the pooled map
+            strides[0] *= 2
         # Map i leaves after as many stages as ends[i]: where the next one strides, or there is none.
         ends = [i for i, stride in enumerate([*strides, 2]) if stride > 1]
         chosen = list(range(len(ends)) if out_indices is None else out_indices)
@@ -37,11 +39,14 @@ class FeatureExtractor(nn.Module):
         self.channels = [widths[end] for end in self.ends]
         self.reductions = [arch.stem_stride * math.prod(strides[:end]) for end in self.ends]
         self.stem = network.stem
+        self.pool = network.pool
         self.stages = network.stages[: self.ends[-1]]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, in_channels, H, W) -> [(N, channels[i], ceil(H / reductions[i]), ceil(W / reductions[i]))]."""
         maps = [self.stem(x)]
+        y = self.pool(maps[0])
         for stage in self.stages:
-            maps.append(stage(maps[-1]))
+            y = stage(y)
+            maps.append(y)
         return [maps[end] for end in self.ends]

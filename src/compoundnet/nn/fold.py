@@ -5,6 +5,7 @@ import copy
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from compoundnet.nn.blocks import BottleneckModule
 from compoundnet.nn.layers import ConvNormAct
 from compoundnet.nn.network import Network
 
@@ -18,6 +19,6 @@ def folded(network: Network) -> Network:
         if isinstance(part, ConvNormAct) and isinstance(part.norm, nn.BatchNorm2d):
             part.conv = fuse_conv_bn_eval(part.conv, part.norm)
             part.norm = nn.Identity()
-            if not isinstance(part.act, nn.Identity):
-                part.act.inplace = True  # type: ignore[assignment]  # the convolution's output is nobody else's
+        if isinstance(part, (ConvNormAct, BottleneckModule)) and not isinstance(part.act, nn.Identity):
+            part.act.inplace = True  # type: ignore[assignment]  # a convolution's output, or a sum: nobody else's
     return fast

@@ -8,20 +8,27 @@ from torch.nn import functional as F
 
 from compoundnet.architecture import Architecture
 
-__all__ = ["Conv", "ConvNormAct", "SqueezeExcite", "StochasticDepth", "initialise"]
+__all__ = ["ACTIVATIONS", "Conv", "ConvNormAct", "SqueezeExcite", "StochasticDepth", "initialise"]
 
-_ACTIVATIONS = {"silu": nn.SiLU, "relu": nn.ReLU, "relu6": nn.ReLU6, "hardswish": nn.Hardswish}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "silu": nn.SiLU,
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "hardswish": nn.Hardswish,
+}
+"""The modules of an architecture's activations."""
 
 
 class Conv(nn.Conv2d):
     """k x k convolution, output side ceil(side / stride), padded symmetrically or like TensorFlow.
 
     TensorFlow's "same" pads ``(ceil(n / s) - 1) * s + k - n`` in all, the smaller half first: for
-    stride 2, even n and k = 3 that is (0, 1). For stride 1 both rules are k // 2 on each side.
+    stride 2, even n and k = 3 that is (0, 1). For stride 1 both rules are k // 2 on each side; for
+    k = 1 neither pads.
     """
 
     def __init__(self, c_in: int, c_out: int, kernel: int, stride: int, arch: Architecture, groups: int = 1) -> None:
-        self.pads_by_size = arch.padding == "same" and stride > 1
+        self.pads_by_size = arch.padding == "same" and stride > 1 and kernel > 1
         pad = 0 if self.pads_by_size else kernel // 2
         super().__init__(c_in, c_out, kernel, stride, pad, groups=groups, bias=False)
 
@@ -43,7 +50,7 @@ class ConvNormAct(nn.Module):
         super().__init__()
         self.conv: nn.Conv2d = Conv(c_in, c_out, kernel, stride, arch, groups)
         self.norm: nn.Module = nn.BatchNorm2d(c_out, eps=arch.norm.eps, momentum=arch.norm.momentum)
-        self.act = nn.Identity() if linear else _ACTIVATIONS[arch.activation]()
+        self.act = nn.Identity() if linear else ACTIVATIONS[arch.activation]()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c_in, H, W) -> (N, c_out, H', W')."""
@@ -57,7 +64,7 @@ class SqueezeExcite(nn.Module):
     def __init__(self, channels: int, squeezed: int, arch: Architecture) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(channels, squeezed, 1)
-        self.act = _ACTIVATIONS[arch.activation]()
+        self.act = ACTIVATIONS[arch.activation]()
         self.expand = nn.Conv2d(squeezed, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
-from compoundnet.nn.blocks import BlockModule
+from compoundnet.nn.blocks import block_module
 from compoundnet.nn.layers import ConvNormAct, initialise
 
 __all__ = ["Network", "build"]
@@ -18,17 +18,20 @@ class Network(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         self.architecture = arch
-        self.num_features = arch.head
-        self.stem = ConvNormAct(arch.in_channels, arch.stem, 3, arch.stem_stride, arch)
+        self.num_features = arch.features
+        self.stem = ConvNormAct(arch.in_channels, arch.stem, arch.stem_kernel, arch.stem_stride, arch)
+        self.pool = nn.MaxPool2d(3, 2, 1) if arch.stem_pool else nn.Identity()
         self.stages = nn.Sequential(*_stages(arch))
-        self.head = ConvNormAct(arch.stages[-1].channels, arch.head, 1, 1, arch)
+        self.head: nn.Module = nn.Identity()
+        if arch.head is not None:
+            self.head = ConvNormAct(arch.stages[-1].channels, arch.head, 1, 1, arch)
         self.dropout = nn.Dropout(arch.dropout)
-        self.classifier: nn.Module = nn.Linear(arch.head, arch.classes)
+        self.classifier: nn.Module = nn.Linear(arch.features, arch.classes)
         self.apply(initialise)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """(N, in_channels, H, W) -> (N, num_features, h, w): everything before pooling."""
-        features: Tensor = self.head(self.stages(self.stem(x)))
+        features: Tensor = self.head(self.stages(self.pool(self.stem(x))))
         return features
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
@@ -48,7 +51,7 @@ class Network(nn.Module):
         """A fresh classifier for that many classes; 0: none, the network then returns pooled features."""
         if num_classes < 0:
             raise RequestError(f"num_classes is {num_classes}; it must be positive, or 0 for no classifier")
-        like = self.head.conv.weight
+        like = self.stem.conv.weight
         fresh = nn.Linear(self.num_features, num_classes) if num_classes else nn.Identity()
         self.classifier = fresh.to(like.device, like.dtype).apply(initialise)
 
@@ -64,6 +67,6 @@ def _stages(arch: Architecture) -> Iterator[nn.Sequential]:
         blocks = []
         for i in range(stage.repeats):
             stride = stage.stride if i == 0 else 1
-            blocks.append(BlockModule(stage.block, c_in, stage.channels, stride, next(rates), arch))
+            blocks.append(block_module(stage.block, c_in, stage.channels, stride, next(rates), arch))
             c_in = stage.channels
         yield nn.Sequential(*blocks)

@@ -11,9 +11,11 @@ with s = (alpha beta^2 gamma^2)^phi; one axis alone is a share of 1 (Tan & Le 20
 Dollar et al. 2021, section 4).
 """
 
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from compoundnet.architecture import Architecture
@@ -70,6 +72,26 @@ class Rule:
             resolution=logs[2] / total,
             factor=alpha * beta * beta * gamma * gamma,  # not beta**2, which raises where a product is infinite
         )
+
+    @classmethod
+    def from_file(cls, path: Path) -> "Rule":
+        """The rule in a JSON file: depth, width, resolution (shares) and factor, at the top or under ``rule``.
+
+        Raises:
+            RequestError: no such file, or none of a rule.
+        """
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            values = record.get("rule", record)
+            return cls(**{name: float(values[name]) for name in ("depth", "width", "resolution", "factor")})
+        except OSError as error:
+            raise RequestError(f"cannot read rule {str(path)!r}: {error.strerror}") from error
+        except RequestError as error:
+            raise RequestError(f"rule {str(path)!r}: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise RequestError(
+                f"{str(path)!r} is no rule; it must hold depth, width, resolution and factor as numbers"
+            ) from error
 
     @property
     def coefficients(self) -> Multipliers:

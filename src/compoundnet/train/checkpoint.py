@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from compoundnet.data.files import write_atomically
 from compoundnet.errors import RequestError
+from compoundnet.files import write_atomically
 
 __all__ = ["optimizer_tensors", "read_checkpoint", "restore_optimizer", "under", "write_checkpoint"]
 

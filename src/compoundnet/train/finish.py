@@ -13,14 +13,14 @@ from compoundnet.evaluate import (
 )
 from compoundnet.evaluate.inference import outputs
 from compoundnet.nn import Network, folded
-from compoundnet.train.job import Job
+from compoundnet.train.job import RunJob
 from compoundnet.train.loop import check_logits
 from compoundnet.train.record import make_record, splits
 
 __all__ = ["finish"]
 
 
-def finish(network: Network, job: Job) -> None:
+def finish(network: Network, job: RunJob) -> None:
     """Evaluate the held-out splits; write the model, the report and, last, the record that says it is finished."""
     evaluations, mistakes = _judge(network, job)
     record = make_record(job, "finished", evaluations={name: e.to_json() for name, e in evaluations.items()})
@@ -42,7 +42,7 @@ def finish(network: Network, job: Job) -> None:
     job.folder.write_record(record)
 
 
-def _judge(network: Network, job: Job) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
+def _judge(network: Network, job: RunJob) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
     """Evaluations, test before validation, and the mistakes of the first."""
     fast = folded(network).to(memory_format=torch.channels_last)
     plan, evaluations, mistakes = job.plan, {}, []

@@ -1,4 +1,4 @@
-"""One training as a value: everything its phases need besides the network."""
+"""One training as a value: everything its phases need besides the network itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +11,13 @@ from compoundnet.train.plan import Plan
 from compoundnet.train.progress import Advance, Observer
 from compoundnet.weights import Weights
 
-__all__ = ["Job"]
+__all__ = ["Job", "RunJob"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Job:
-    """What is trained, from what, on what, how and where; who watches, and who may say stop."""
+    """On what a network is trained, how and where; who watches, and who may say stop."""
 
-    architecture: Architecture
-    weights: Weights | None
     dataset: Dataset
     plan: Plan
     folder: RunFolder
@@ -38,3 +36,11 @@ class Job:
                 raise StoppedError(f"stopped while {task}")
 
         return advance
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class RunJob(Job):
+    """A job that leaves a whole run folder: what is trained, and from what, belong to it."""
+
+    architecture: Architecture
+    weights: Weights | None

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from compoundnet.data import Batch, mix, normalize, seed_for
 from compoundnet.errors import FailureError, StoppedError
 from compoundnet.evaluate.inference import outputs
-from compoundnet.nn import Network
 from compoundnet.train.checkpoint import (
     optimizer_tensors,
     read_checkpoint,
@@ -54,8 +53,8 @@ class _Position:
 class _Training:
     """The objects that a step changes."""
 
-    def __init__(self, network: Network, plan: Plan, rows: int) -> None:
-        self.network = network.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, network: nn.Module, plan: Plan, rows: int) -> None:
+        self.network = network.to(plan.device).to(memory_format=torch.channels_last)
         self.optimizer = build_optimizer(self.network, plan.recipe)
         self.ema = Ema(self.network, plan.recipe.ema_decay) if plan.recipe.ema_decay else None
         self.scaler = torch.amp.GradScaler(plan.device, enabled=plan.dtype == torch.float16)
@@ -84,7 +83,7 @@ class _Training:
         self.at = _Position(**state["position"])
 
 
-def train_network(network: Network, job: Job) -> None:
+def train_network(network: nn.Module, job: Job) -> None:
     """Train all of ``network`` and leave the best weights in it.
 
     Goes on from the checkpoint in the job's folder if there is one.

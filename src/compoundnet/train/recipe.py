@@ -167,6 +167,16 @@ RECIPES: dict[str, Recipe] = {
             crop_scale=(0.25, 1.0), randaugment_ops=2, randaugment_magnitude=7, mixup=0.2, cutmix=1.0
         ),
     ),
+    # Short trainings of small networks, to rank candidates: regularisation that pays only over many epochs is off.
+    "proxy": Recipe(
+        epochs=12,
+        batch_size=64,
+        learning_rate=4e-3,
+        warmup_epochs=1,
+        dropout=0.0,
+        drop_path=0.0,
+        augmentation=Augmentation(crop_scale=(0.5, 1.0)),
+    ),
 }
 """Recipes by name."""
 

@@ -12,14 +12,14 @@ import torch
 from compoundnet.data import Dataset, Split
 from compoundnet.errors import RequestError
 from compoundnet.run import RunFolder
-from compoundnet.train.job import Job
+from compoundnet.train.job import RunJob
 
 __all__ = ["changes_since", "make_record", "matching_record", "splits"]
 
 _PACKAGES = ("compoundnet", "torch", "torchvision", "numpy", "pillow")
 
 
-def make_record(job: Job, status: str, **more: Any) -> dict[str, Any]:
+def make_record(job: RunJob, status: str, **more: Any) -> dict[str, Any]:
     """The content of ``run.json`` with the training's ``status`` and ``more``."""
     plan = job.plan
     return {
@@ -37,7 +37,7 @@ def make_record(job: Job, status: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def matching_record(job: Job) -> dict[str, Any]:
+def matching_record(job: RunJob) -> dict[str, Any]:
     """The record in the job's folder if it is of the same request; an empty one for a new folder.
 
     Raises:
@@ -72,7 +72,7 @@ def splits(dataset: Dataset) -> dict[str, Split]:
     return {"train": dataset.train, "validation": dataset.val, "test": dataset.test}
 
 
-def _request(job: Job) -> dict[str, Any]:
+def _request(job: RunJob) -> dict[str, Any]:
     weights = job.weights
     request = {
         "architecture": json.loads(job.architecture.to_json()),

@@ -13,14 +13,14 @@ import torch
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.data import Dataset, open_dataset
-from compoundnet.data.files import write_atomically
 from compoundnet.errors import FailureError, RequestError, StoppedError
+from compoundnet.files import write_atomically
 from compoundnet.nn import Network, build
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.run import RunFolder
 from compoundnet.train.finish import finish
 from compoundnet.train.head import train_classifier
-from compoundnet.train.job import Job
+from compoundnet.train.job import RunJob
 from compoundnet.train.loop import train_network
 from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Advance, Event, Note, Observer, silent, tensorboard
@@ -64,7 +64,7 @@ def train(
     initial = None if weights is None else read_weights(weights, arch)
     prepared, origin = _preprocessing(base, initial)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    job = Job(
+    job = RunJob(
         architecture=replace(arch, resolution=prepared.resolution),
         weights=initial,
         dataset=dataset,
@@ -135,7 +135,7 @@ def _sized(prepared: Preprocessing, base: Architecture) -> Preprocessing:
     return prepared if known else replace(prepared, resolution=base.resolution)
 
 
-def _carry_out(job: Job, new: bool) -> None:
+def _carry_out(job: RunJob, new: bool) -> None:
     with job.folder.locked():
         for place in (job.folder.path, job.folder.checkpoint_folder):
             for partial in place.glob(".partial-*"):  # a process that was killed while it wrote
@@ -152,7 +152,7 @@ def _carry_out(job: Job, new: bool) -> None:
             _train_and_finish(replace(job, observer=both))
 
 
-def _train_and_finish(job: Job) -> None:
+def _train_and_finish(job: RunJob) -> None:
     network = _initial_network(job)
     if not (job.plan.recipe.head_epochs and _head_is_enough(network, job)) and job.plan.recipe.epochs:
         train_network(network, job)
@@ -173,7 +173,7 @@ def _reproducible() -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-def _initial_network(job: Job) -> Network:
+def _initial_network(job: RunJob) -> Network:
     torch.manual_seed(job.plan.recipe.seed)
     network = build(job.architecture)
     if job.weights is not None:
@@ -182,7 +182,7 @@ def _initial_network(job: Job) -> Network:
     return placed
 
 
-def _head_is_enough(network: Network, job: Job) -> bool:
+def _head_is_enough(network: Network, job: RunJob) -> bool:
     """Train the classifier alone; whether a small set needs no more."""
     reached, recipe, images = train_classifier(network, job), job.plan.recipe, len(job.dataset.train)
     if reached is None or reached < recipe.head_is_enough or images >= recipe.small_set:

@@ -90,13 +90,15 @@ def _few(names: Iterable[str]) -> str:
 
 def _looks_like(state: Mapping[str, Tensor]) -> list[str]:
     """The zoo's architectures with this stem, this head and these numbers of blocks."""
-    found = [_signature(state, layout) for layout in LAYOUTS.values() if layout.stem in state and layout.head in state]
+    found = [_signature(state, layout) for layout in LAYOUTS.values() if layout.stem in state]
     archs = map(zoo.architecture, zoo.list_architectures())
-    return [a.name for a in archs if ((a.stem,), (a.head,), tuple(s.repeats for s in a.stages)) in found]
+    return [a.name for a in archs if ([a.stem], [a.head] if a.head else [], [s.repeats for s in a.stages]) in found]
 
 
-def _signature(state: Mapping[str, Tensor], layout: Layout) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def _signature(state: Mapping[str, Tensor], layout: Layout) -> tuple[list[int], list[int], list[int]]:
+    """Channels of the stem, those of the head if there is one, and the number of blocks in each stage."""
     places = {m.groups() for name in state if (m := re.match(rf"{layout.blocks}\.(\d+)\.(\d+)\.", name))}
     stages = sorted({int(stage) for stage, _ in places})
-    repeats = tuple(sum(int(stage) == i for stage, _ in places) for i in stages)
-    return tuple(state[layout.stem].shape[:1]), tuple(state[layout.head].shape[:1]), repeats
+    repeats = [sum(int(stage) == i for stage, _ in places) for i in stages]
+    stem, head = (list(state[name].shape[:1]) if name in state else [] for name in (layout.stem, layout.head))
+    return stem, head, repeats

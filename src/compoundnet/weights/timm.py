@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor
 
-from compoundnet.architecture import Architecture, Block, FusedMBConv, MBConv
+from compoundnet.architecture import Architecture, Block, DepthwiseSeparable, FusedMBConv, MBConv
 from compoundnet.errors import RequestError
 from compoundnet.weights.layout import check, expected_shapes
 
@@ -46,6 +46,12 @@ _BLOCKS: dict[tuple[type, bool], _Names] = {
         "project.norm": "bn2",
     },
     (FusedMBConv, False): {"fused.conv": "conv", "fused.norm": "bn1"},  # ConvBnAct
+    (DepthwiseSeparable, False): {  # DepthwiseSeparableConv
+        "depthwise.conv": "conv_dw",
+        "depthwise.norm": "bn1",
+        "pointwise.conv": "conv_pw",
+        "pointwise.norm": "bn2",
+    },
 }
 
 
@@ -86,7 +92,7 @@ def _modules(arch: Architecture) -> Iterator[tuple[str, str]]:
 
 
 def _block_names(block: Block) -> _Names:
-    key = (type(block), block.expansion != 1)
+    key = (type(block), getattr(block, "expansion", 1) != 1)
     if key not in _BLOCKS:
         raise RequestError(f"timm's layout is not known for {type(block).__name__}; use a file in compoundnet's layout")
     return _BLOCKS[key]

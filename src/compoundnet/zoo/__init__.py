@@ -7,12 +7,21 @@ from pathlib import Path
 from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError, unknown
 from compoundnet.preprocessing import Preprocessing
-from compoundnet.zoo import efficientnet, small
+from compoundnet.zoo import efficientnet, mobilenet, resnet, small
 
 __all__ = ["architecture", "list_architectures", "preprocessing"]
 
-_ARCHITECTURES: dict[str, Architecture] = {**efficientnet.ARCHITECTURES, **small.ARCHITECTURES}
-_PREPROCESSING: dict[str, Preprocessing] = {**efficientnet.PREPROCESSING}
+_ARCHITECTURES: dict[str, Architecture] = {
+    **efficientnet.ARCHITECTURES,
+    **mobilenet.ARCHITECTURES,
+    **resnet.ARCHITECTURES,
+    **small.ARCHITECTURES,
+}
+_PREPROCESSING: dict[str, Preprocessing] = {
+    **efficientnet.PREPROCESSING,
+    **mobilenet.PREPROCESSING,
+    **resnet.PREPROCESSING,
+}
 
 
 def list_architectures(pattern: str = "*") -> list[str]:

@@ -1,0 +1,56 @@
+"""Checks of values that a user gives: each raises RequestError naming the field, its value and what would be right."""
+
+from collections.abc import Callable, Iterable
+
+from compoundnet.errors import RequestError, unknown
+
+__all__ = ["LARGEST", "check_choice", "check_number", "check_odd", "check_text", "check_whole", "check_yes_or_no"]
+
+LARGEST = 1_000_000
+"""Of whole numbers, unless a check says otherwise: beyond it lies a slip of the pen, and a machine that hangs."""
+
+
+def check_whole(name: str, value: object, *, least: int = 1, most: int = LARGEST) -> None:
+    """``value`` is an int in ``least..most``, and not a bool.
+
+    >>> check_whole("channels", 0)
+    Traceback (most recent call last):
+    compoundnet.errors.RequestError: channels is 0; it must be a positive integer
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+        return
+    kind = "a positive integer" if least == 1 else f"an integer of at least {least}"
+    too_large = f", at most {most}" if isinstance(value, int) and value > most else ""
+    raise RequestError(f"{name} is {value!r}; it must be {kind}{too_large}")
+
+
+def check_odd(name: str, value: object) -> None:
+    """``value`` is a positive odd int, as the side of a kernel that has a middle."""
+    check_whole(name, value)
+    if isinstance(value, int) and value % 2 == 0:
+        raise RequestError(f"{name} is {value}; it must be odd, such as 3 or 5")
+
+
+def check_number(name: str, value: object, fits: Callable[[float], bool], right: str) -> None:
+    """``value`` is an int or float (not a bool) that ``fits``; NaN fits nothing. ``right`` follows "it must"."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not fits(value):
+        raise RequestError(f"{name} is {value!r}; it must {right}")
+
+
+def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
+    """``value`` is one of the texts; the nearest are named if it is not."""
+    choices = tuple(choices)
+    if value not in choices:
+        raise unknown(name, str(value), choices)
+
+
+def check_yes_or_no(name: str, value: object) -> None:
+    """``value`` is a bool."""
+    if not isinstance(value, bool):
+        raise RequestError(f"{name} is {value!r}; it must be true or false")
+
+
+def check_text(name: str, value: object, example: str) -> None:
+    """``value`` is a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise RequestError(f"{name} is {value!r}; it must be a text, such as {example!r}")

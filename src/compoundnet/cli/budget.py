@@ -1,0 +1,147 @@
+"""The verb that needs torch only for a factory or a measured latency: design."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from compoundnet.architecture import Architecture
+from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
+from compoundnet.cli.design import page, write_architecture
+from compoundnet.scaling.accuracy import AccuracyModel, following, read_model
+from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
+from compoundnet.scaling.budget import LIMITS, Budget, parse_quantity, shown
+from compoundnet.scaling.compound import Rule, find
+from compoundnet.scaling.design import Design, solve
+from compoundnet.summary import describe
+from compoundnet.units import SPACE
+from compoundnet.zoo import architecture
+
+__all__ = ["design_command"]
+
+Quantity = Annotated[str | None, tyro.conf.arg(metavar="N")]
+
+
+def design_command(argv: Sequence[str]) -> None:
+    """``compoundnet design ARCH --max-macs 1.8G``."""
+    call("design", _design, argv)
+
+
+def _design(
+    architecture: Arch,
+    max_macs: Quantity = None,
+    max_params: Quantity = None,
+    max_activations: Quantity = None,
+    max_weights: Quantity = None,
+    max_memory: Quantity = None,
+    max_training_memory: Quantity = None,
+    max_latency_ms: Quantity = None,
+    batch_size: int | None = None,
+    rule: str = "efficientnet",
+    free: bool = False,
+    study: Path | None = None,
+    profile: Path | None = None,
+    base_resolution: int | None = None,
+    output: Annotated[Path | None, Output] = None,
+    json: Json = False,
+) -> None:
+    """The best scaling of a network that stays within every limit, and what keeps it from being larger.
+
+    Args:
+        architecture: a name of compoundnet list, a JSON file, or package.module:factory, a function
+            (depth, width, resolution) -> torch.nn.Module.
+        max_macs: multiply-adds of one image, such as 1.8G.
+        max_params: parameters, such as 20M.
+        max_activations: elements that convolutions and linear layers write for one image, such as 10M.
+        max_weights: parameters and buffers, such as 64MB.
+        max_memory: peak of one image's inference, weights included, such as 100MiB.
+        max_training_memory: peak of a training step of --batch-size images (32), such as 8GiB.
+        max_latency_ms: predicted by a profile of the device (compoundnet profile), then measured; such as 15.
+        batch_size: images of a training step.
+        rule: a published rule's name (see compoundnet scale --help), or the JSON file of compoundnet coefficients.
+        free: choose depth, width and resolution each on its own, instead of along the rule.
+        study: result.json of a study, whose accuracy model then ranks the networks; implies free.
+        profile: the device's; by default what compoundnet profile left for eager PyTorch on this machine.
+        base_resolution: side in pixels of a factory's baseline, 224 unless given.
+        output: write the architecture there, as JSON.
+        json: the description of the network, its scaling, what binds and what the next larger would spend.
+    """
+    given = {
+        "macs": max_macs, "params": max_params, "activations": max_activations, "weights_bytes": max_weights,
+        "memory_bytes": max_memory, "training_bytes": max_training_memory, "latency_ms": max_latency_ms,
+    }  # fmt: skip
+    limits = {
+        limit.name: parse_quantity(text, limit.unit, limit.flag)
+        for limit in LIMITS
+        if (text := given[limit.name]) is not None
+    }
+    budget = Budget(**limits, batch_size=batch_size)
+    baseline = _opened(architecture, base_resolution)
+    by = read_rule(rule)
+    model = _model(by, free, study)
+    found = solve(baseline, budget, rule=by, model=model, profile=None)
+    if output is not None:
+        write_architecture(output, found.architecture)
+    if json:
+        print_json(_record(found, budget))
+    else:
+        print(_page(found, budget, output))
+
+
+def _opened(name: str, resolution: int | None) -> Baseline:
+    """As :func:`compoundnet.baselines.open_baseline`, without torch where it needs none."""
+    if ":" not in name and resolution is None:
+        return ArchitectureBaseline(architecture(name))
+    from compoundnet.baselines import open_baseline
+
+    return open_baseline(name, resolution)
+
+
+def read_rule(name: str) -> Rule:
+    """A published rule by its name, or the one in a JSON file."""
+    return Rule.from_file(Path(name)) if name.endswith(".json") else find(name)
+
+
+def _model(rule: Rule, free: bool, study: Path | None) -> AccuracyModel | None:
+    if study is not None:
+        return read_model(study)
+    return following(rule) if free else None
+
+
+def _record(found: Design, budget: Budget) -> dict[str, Any]:
+    arch = found.architecture
+    described = describe(arch) if isinstance(arch, Architecture) else {"name": arch.name, "resolution": arch.resolution}
+    return {
+        **described,
+        "cost": {name: getattr(found.cost, name) for name in type(found.cost).__slots__},
+        "scaling": found.scaling._asdict(),
+        "phi": found.phi,
+        "limits": budget.limits(),
+        "spent": found.spent,
+        "binding": list(found.binding),
+        "next": found.next_scaling and {"scaling": found.next_scaling._asdict(), "spent": found.next_spent},
+    }
+
+
+def _page(found: Design, budget: Budget, output: Path | None) -> str:
+    arch = found.architecture
+    lines = [page(arch)] if isinstance(arch, Architecture) else [f"{arch.name}: {arch.resolution} px"]
+    d, w, r = found.scaling
+    lines += ["", f"scaling: depth x{d:g}, width x{w:g}, resolution x{r:g}" + _phi(found)]
+    for name, limit in budget.limits().items():
+        used = found.spent[name]
+        lines.append(f"{name:<16}{shown(name, used):>10} of {shown(name, limit)} ({100 * used / limit:.1f} %)")
+    if found.next_scaling is None:
+        lines.append("there is no larger network in reach")
+    else:
+        d, w, r = found.next_scaling
+        over = " and ".join(f"{found.next_spent[name]:,.12g} {name}" for name in found.binding)
+        lines.append(f"what binds: {', '.join(found.binding)}; the next larger (x{d:g}, x{w:g}, x{r:g}) has {over}")
+    if output is not None:
+        lines.append(f"written to {output}")
+    return "\n".join(lines).replace(SPACE, " ")
+
+
+def _phi(found: Design) -> str:
+    return "" if found.phi is None else f" (phi {found.phi:.2f})"

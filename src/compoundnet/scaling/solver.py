@@ -1,0 +1,332 @@
+"""The largest network that fits a budget: along a rule, or free over depth, width and resolution.
+
+Rounding makes finitely many networks of a baseline. *Along a rule* every interval between two
+breakpoints of the cost factor s is one network: all are priced at once, and the largest s that fits is
+exact, whether or not costs grow with s. *Free*, every pair of a distinct depth and width is taken with
+its largest resolution that fits, found by bisection for all pairs at once (costs grow with the side);
+pairs that could not beat the best so far are dropped on the way. The best by an accuracy model that
+rises with every axis is among these.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from compoundnet.cost import Cost
+from compoundnet.errors import RequestError
+from compoundnet.scaling.accuracy import AccuracyModel
+from compoundnet.scaling.baseline import AXES, Axis, Baseline
+from compoundnet.scaling.budget import Budget, shown, spent
+from compoundnet.scaling.compound import Multipliers, Rule
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+
+__all__ = ["Found", "along", "choices", "free", "networks_along"]
+
+Many: TypeAlias = "tuple[Floats, Floats, Floats]"
+"""Depth, width and resolution multipliers of many candidates."""
+Latency: TypeAlias = Callable[[Any, Any, Any], Any]
+"""Milliseconds of a baseline at (depth, width, resolution); numbers or arrays."""
+
+_FACTORS = (1e-4, 2.0**20)  # of the cost of the baseline, along a rule
+_USUAL = 9  # the power of two that ends an ordinary budget: B0 to L2 is 2^9 times the MACs
+_AXIS = (1 / 8, 8.0)  # multipliers of one axis, free
+_LEAST_SIDE = 8  # pixels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found:
+    """The answer of a solver: multipliers, cost, and the smallest step beyond them.
+
+    Attributes:
+        scaling: multipliers of the baseline.
+        cost: realised.
+        spent: what the network spends of each limit, by its name.
+        next_scaling: the next larger network; along a rule the next one, free the one step on one axis that
+            oversteps least. None where there is none.
+        next_spent: what that one would spend.
+        binding: limits that it would overstep.
+    """
+
+    scaling: Multipliers
+    cost: Cost
+    spent: dict[str, float]
+    next_scaling: Multipliers | None
+    next_spent: dict[str, float]
+    binding: tuple[str, ...]
+
+
+def networks_along(baseline: Baseline, rule: Rule, low: float, high: float) -> "Floats":
+    """Cost factors s in low..high, ascending, one for each distinct network along the rule (s = 1 among them).
+
+    An interval of s between two breakpoints is one network and stands here by one of its points; a breakpoint
+    where one axis has stepped already and another has not is one by itself.
+    """
+    import numpy as np
+
+    edges = [np.array([low, high])]
+    for axis, exponent in _exponents(rule).items():
+        if exponent:
+            edges.append(baseline.breakpoints(axis, low**exponent, high**exponent) ** (1 / exponent))
+    bounds = np.unique(np.concatenate(edges))
+    s = np.unique(np.concatenate([bounds, np.sqrt(bounds[:-1] * bounds[1:]), [1.0] if low <= 1 <= high else []]))
+    s = s[_at(rule, s)[2] >= _least_multiplier(baseline)]
+    return _distinct(baseline, rule, s)
+
+
+def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | None = None) -> Found:
+    """The largest network along ``rule`` that fits ``budget``; over cost factors 1e-4 to 2^20.
+
+    Exact where the baseline is; else by bisection, as if costs never fell while the factor grows.
+
+    Raises:
+        RequestError: nothing fits (says what would and which limit to loosen), or no limit ever binds.
+    """
+    import numpy as np
+
+    def overstep(by: Any) -> Any:
+        return _overstep(spent(baseline.costs(*by), budget, latency and latency(*by)), budget)
+
+    low, high = _range(baseline, rule, budget, overstep)
+    s = networks_along(baseline, rule, low, high)
+    if not baseline.exact:
+        s = _around_last(s, lambda at: bool(overstep(_at(rule, at))[0] <= 1))
+    by = _at(rule, s)
+    costs = baseline.costs(*by)
+    used = spent(costs, budget, latency and latency(*by))
+    fits = np.flatnonzero(_overstep(used, budget) <= 1)
+    if not len(fits):
+        raise _nothing_fits(baseline, by, used, budget)
+    i = int(fits[-1])
+    return _found(by, costs, used, budget, i, i + 1 if i + 1 < len(s) else None)
+
+
+def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Latency | None = None) -> Found:
+    """The best network by ``model`` that fits ``budget``, among all with multipliers in 1/8 to 8 on each axis.
+
+    An axis that counts for nothing in the model stays as it is; of equally good networks that with the
+    fewest MACs is taken.
+
+    Raises:
+        RequestError: nothing fits, or no limit bounds every axis.
+    """
+    import numpy as np
+
+    if not budget.bounds_all:
+        raise RequestError(
+            f"{' and '.join(budget.limits())} alone does not limit the resolution; "
+            "add a limit on MACs, activations, memory or latency"
+        )
+    grid = {axis: choices(baseline, axis) if model.counts(axis) else np.ones(1) for axis in AXES}
+
+    def overstep(at: Any) -> Any:
+        by = tuple(grid[axis][i] for axis, i in zip(AXES, at, strict=True))
+        return _overstep(spent(baseline.costs(*by), budget, latency and latency(*by)), budget)
+
+    best, at = _search({axis: baseline.effective(axis, grid[axis]) for axis in AXES}, model, overstep)
+    if math.isinf(best):
+        least = (grid["depth"][:1], grid["width"][:1], grid["resolution"][:1])
+        used = spent(baseline.costs(*least), budget, latency and latency(*least))
+        raise _nothing_fits(baseline, least, used, budget)
+    return _cheapest(baseline, grid, at, budget, latency)
+
+
+def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable[[Any], Any]) -> tuple[float, Any]:
+    """The least loss of any triple of indices that does not overstep, and all triples that have it.
+
+    ``low`` and ``high`` are, for each pair of depth and width, a side that fits and one that does not.
+    """
+    import numpy as np
+
+    count = [len(size[axis]) for axis in AXES]
+    pairs = np.indices(count[:2]).reshape(2, -1)
+    pairs = pairs[:, overstep((*pairs, np.zeros_like(pairs[0]))) <= 1]
+    low, high = np.zeros_like(pairs[0]), np.full_like(pairs[0], count[2])
+    best = math.inf
+
+    def loss(sides: Any) -> Any:
+        at = zip(AXES, (*pairs, sides), strict=True)
+        return model.loss(*(size[axis][i] for axis, i in at))
+
+    while len(low):
+        best = min(best, float(loss(low).min()))
+        hopeful = loss(high - 1) <= best
+        pairs, low, high = pairs[:, hopeful], low[hopeful], high[hopeful]
+        open_ = np.flatnonzero(high - low > 1)
+        if not len(open_):
+            break
+        middle = (low[open_] + high[open_]) // 2
+        fits = overstep((*pairs[:, open_], middle)) <= 1
+        low[open_[fits]], high[open_[~fits]] = middle[fits], middle[~fits]
+    kept = loss(low) <= best if len(low) else np.zeros(0, bool)
+    return best, (*pairs[:, kept], low[kept])
+
+
+def _cheapest(
+    baseline: Baseline, grid: dict[Axis, "Floats"], at: Any, budget: Budget, latency: Latency | None
+) -> Found:
+    """Of equally good candidates that with the fewest MACs, and the step on one axis from it that oversteps least."""
+    import numpy as np
+
+    by = [grid[axis][i] for axis, i in zip(AXES, at, strict=True)]
+    costs = baseline.costs(*by)
+    first = np.lexsort((costs.params, costs.macs))[0]
+    chosen = Multipliers(*(float(axis[first]) for axis in by))
+    steps = [chosen]
+    for axis in AXES:
+        larger = grid[axis][grid[axis] > getattr(chosen, axis)]
+        if len(larger):
+            steps.append(chosen._replace(**{axis: float(larger[0])}))
+    columns = [np.array(column) for column in zip(*steps, strict=True)]
+    costs = baseline.costs(*columns)
+    used = spent(costs, budget, latency and latency(*columns))
+    after = int(np.argmin(_overstep(used, budget)[1:])) + 1 if len(steps) > 1 else None
+    return _found(columns, costs, used, budget, 0, after)
+
+
+def _exponents(rule: Rule) -> dict[Axis, float]:
+    return {"depth": rule.depth, "width": rule.width / 2, "resolution": rule.resolution / 2}
+
+
+def _at(rule: Rule, s: "Floats") -> Many:
+    """The multipliers of cost factors."""
+    return s**rule.depth, s ** (rule.width / 2), s ** (rule.resolution / 2)
+
+
+def _least_multiplier(baseline: Baseline) -> float:
+    return _LEAST_SIDE / baseline.resolution_at(1.0) if baseline.resolution_at(1.0) > _LEAST_SIDE else 0.0
+
+
+def _distinct(baseline: Baseline, rule: Rule, s: "Floats") -> "Floats":
+    """One of each run of equal networks: the middle one, or 1."""
+    import numpy as np
+
+    sizes = baseline.sizes(*_at(rule, s))
+    starts = np.flatnonzero(np.append(True, (np.diff(sizes, axis=0) != 0).any(axis=1)))
+    ends = np.append(starts[1:], len(s)) - 1
+    kept: Floats = s[(starts + ends) // 2]
+    kept[(s[starts] <= 1) & (s[ends] >= 1)] = 1.0
+    return kept
+
+
+def choices(baseline: Baseline, axis: Axis, low: float = _AXIS[0], high: float = _AXIS[1]) -> "Floats":
+    """Multipliers of one axis in low..high, ascending, one for each distinct size; the baseline's own is exactly 1."""
+    import numpy as np
+
+    index = AXES.index(axis)
+    low = max(low, _least_multiplier(baseline)) if axis == "resolution" else low
+    bounds = np.concatenate([[low], baseline.breakpoints(axis, low, high), [high]])
+    middles = (bounds[:-1] + bounds[1:]) / 2
+    x = np.concatenate([[1.0] if low <= 1 <= high else [], middles, bounds])  # the first stands for its equals
+    one = np.ones(len(x))
+    sizes = baseline.sizes(*(x if i == index else one for i in range(3)))
+    distinct: Floats = np.sort(x[np.unique(sizes, axis=0, return_index=True)[1]])
+    return distinct
+
+
+def _range(baseline: Baseline, rule: Rule, budget: Budget, overstep: Callable[[Any], Any]) -> tuple[float, float]:
+    """Cost factors between which the largest network that fits must lie.
+
+    An exact baseline is priced at powers of two, all at once; the upper end is four doublings past the last
+    that fits, for rounding can make a larger factor cheaper, but not sixteen times. Any other is doubled,
+    or halved, from where it stands.
+
+    Raises:
+        RequestError: no limit ends its growth.
+    """
+    least, most = (round(math.log2(factor)) for factor in _FACTORS)
+    try:
+        last = (_last_power if baseline.exact else _last_power_by_doubling)(rule, overstep, least, most)
+    except RequestError as error:
+        if baseline.exact:  # too large to be counted, and still no limit is reached
+            last = most
+        else:
+            raise error
+    if last == most:
+        raise RequestError(
+            f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} along this rule; "
+            "add another limit, such as one on MACs"
+        )
+    return (_FACTORS[0], 2.0 ** min(last + 4, most)) if baseline.exact else (2.0**last, 2.0 ** (last + 1.5))
+
+
+def _last_power(rule: Rule, overstep: Callable[[Any], Any], least: int, most: int) -> int:
+    """The last power of two that fits, looking further up only while the end of a stretch fits."""
+    import numpy as np
+
+    last, start = least, least
+    for end in (_USUAL, most):
+        powers = np.arange(start, end + 1, dtype=np.float64)
+        fits = np.flatnonzero(overstep(_at(rule, 2.0**powers)) <= 1)
+        last = start + int(fits[-1]) if len(fits) else last
+        if last < end:
+            break
+        start = end
+    return last
+
+
+def _last_power_by_doubling(rule: Rule, overstep: Callable[[Any], Any], least: int, most: int) -> int:
+    import numpy as np
+
+    def holds(power: int) -> bool:
+        return bool(overstep(_at(rule, np.array([2.0**power])))[0] <= 1)
+
+    if not holds(0):
+        return next((power for power in range(-1, least, -1) if holds(power)), least)
+    last = 0
+    while last < most and holds(last + 1):
+        last += 1
+    return last
+
+
+def _around_last(s: "Floats", fits: Callable[["Floats"], bool]) -> "Floats":
+    """The last of ``s`` that fits and the one after it, by bisection; the first two if none does."""
+    low, high = 0, len(s)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(s[middle : middle + 1]) else (low, middle)
+    return s[low : low + 2]
+
+
+def _overstep(used: dict[str, Any], budget: Budget) -> Any:
+    """The largest share of any limit that is spent; at most 1: it fits."""
+    import numpy as np
+
+    return np.max([np.asarray(used[name], float) / limit for name, limit in budget.limits().items()], axis=0)
+
+
+def _found(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int, after: int | None) -> Found:
+    def plain(values: dict[str, Any], at: int) -> dict[str, float]:
+        return {name: values[name][at].item() for name in values}
+
+    larger = {} if after is None else plain(used, after)
+    return Found(
+        scaling=Multipliers(*(float(axis[i]) for axis in by)),
+        cost=Cost(**{name: int(getattr(costs, name)[i]) for name in Cost.__slots__}),
+        spent=plain(used, i),
+        next_scaling=None if after is None else Multipliers(*(float(axis[after]) for axis in by)),
+        next_spent=larger,
+        binding=tuple(name for name, limit in budget.limits().items() if larger.get(name, 0) > limit),
+    )
+
+
+def _nothing_fits(baseline: Baseline, by: Any, used: dict[str, Any], budget: Budget) -> RequestError:
+    """Names the candidate that oversteps least, and the limits that would have to give way."""
+    import numpy as np
+
+    i = int(np.argmin(_overstep(used, budget)))
+    needs = [
+        f"{name} of at least {shown(name, used[name][i])} ({used[name][i]:,}), not {shown(name, limit)}"
+        for name, limit in budget.limits().items()
+        if used[name][i] > limit
+    ]
+    side = baseline.resolution_at(float(by[2][i]))
+    return RequestError(
+        f"no scaling of {baseline.name} fits; the nearest (depth x{by[0][i]:.3g}, width x{by[1][i]:.3g}, "
+        f"{side} px) needs {' and '.join(needs)}: loosen that limit, or take a smaller baseline"
+    )

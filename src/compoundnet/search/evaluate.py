@@ -1,0 +1,128 @@
+"""Training a candidate on the study's data: what a trial measures."""
+
+import inspect
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import torch
+from torch import nn
+
+from compoundnet.architecture import Architecture
+from compoundnet.baselines import FactoryBaseline
+from compoundnet.data import Dataset
+from compoundnet.errors import FailureError, RequestError, StoppedError
+from compoundnet.nn import build
+from compoundnet.preprocessing import Preprocessing
+from compoundnet.run import RunFolder
+from compoundnet.scaling import Multipliers
+from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
+from compoundnet.search.trials import Candidate
+from compoundnet.train.job import Job
+from compoundnet.train.loop import train_network
+from compoundnet.train.plan import make_plan
+from compoundnet.train.progress import Epoch, Event, Observer
+from compoundnet.train.recipe import Recipe
+
+__all__ = ["Report", "Setting", "build_scaled", "train_candidate"]
+
+Report: TypeAlias = Callable[[int, float], bool]
+"""Told (epochs done, validation accuracy); True: the candidate is to be given up."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Setting:
+    """What all candidates of a study share."""
+
+    baseline: Baseline
+    dataset: Dataset
+    recipe: Recipe
+    device: str = "cpu"
+    workers: int | None = 0
+
+
+def train_candidate(
+    setting: Setting,
+    candidate: Candidate,
+    folder: Path,
+    report: Report,
+    *,
+    observer: Observer,
+    stop: Callable[[], bool],
+) -> tuple[float, dict[str, Any]]:
+    """Train ``candidate`` and say its validation accuracy after the last epoch, with the seconds that it took.
+
+    Goes on from the checkpoint in ``folder``, bit for bit, if another worker left one there; the epochs it
+    had seen are reported again. The checkpoint is removed at the end.
+
+    Raises:
+        FailureError: the training diverged.
+        RequestError: the network cannot be built, or does not fit the data.
+        StoppedError: ``stop`` said so; the same call goes on.
+    """
+    recipe = replace(setting.recipe, seed=candidate.seed)
+    side = setting.baseline.resolution_at(candidate.multipliers.resolution)
+    prepared = Preprocessing(resolution=side, crop_fraction=1.0)
+    run = RunFolder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    network = build_scaled(setting.baseline, candidate.multipliers, len(setting.dataset.classes), recipe, side)
+    curve: list[float] = []
+    given_up = False
+
+    def see(row: dict[str, Any]) -> None:
+        nonlocal given_up
+        curve.append(row["val_top1"])
+        given_up = report(len(curve), curve[-1]) or given_up
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Epoch):
+            see(event.row)
+        observer(event)
+
+    for row in run.read_metrics():
+        see(row)
+    job = Job(
+        dataset=setting.dataset,
+        plan=make_plan(recipe, setting.dataset, prepared, setting.device, setting.workers),
+        folder=run,
+        observer=watch,
+        stop=lambda: given_up or stop(),
+    )
+    try:
+        if not given_up:
+            train_network(network, job)
+    except StoppedError:
+        if not given_up:
+            raise
+    if not curve:
+        raise FailureError("the training ended without a validation result; its data have no validation images")
+    shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
+    return curve[-1], {"seconds": sum(row["seconds"] for row in run.read_metrics())}
+
+
+def build_scaled(baseline: Baseline, by: Multipliers, classes: int, recipe: Recipe, side: int) -> nn.Module:
+    """The module of a scaled baseline for that many classes.
+
+    A factory gets ``num_classes`` if it takes one; else what it builds must have as many outputs.
+
+    Raises:
+        RequestError: it has not.
+    """
+    if isinstance(baseline, ArchitectureBaseline):
+        arch: Architecture = baseline.realised(by)
+        rates = {"dropout": recipe.dropout, "drop_path": recipe.drop_path}
+        return build(replace(arch, classes=classes, **{k: v for k, v in rates.items() if v is not None}))  # type: ignore[arg-type]
+    assert isinstance(baseline, FactoryBaseline)
+    takes = inspect.signature(baseline.factory).parameters
+    built = baseline.build(by, **({"num_classes": classes} if "num_classes" in takes else {}))
+    with torch.inference_mode():
+        outputs = built.eval()(torch.zeros(1, 3, side, side))
+    if tuple(outputs.shape) != (1, classes):
+        raise RequestError(
+            f"a network of {baseline.name} gives {tuple(outputs.shape)} for one image, not (1, {classes}), the data's "
+            "classes; let the factory take num_classes, or return that many outputs"
+        )
+    return built.train()

@@ -1,0 +1,110 @@
+"""What a finished study leaves in its folder: the answer as JSON and as a page, its rule, its table, its charts."""
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compoundnet.errors import FailureError, RequestError
+from compoundnet.files import write_atomically
+from compoundnet.scaling import Multipliers
+from compoundnet.scaling.accuracy import AccuracyModel, fit
+from compoundnet.search import axes, coefficients
+from compoundnet.search.charts import cost_chart, save
+from compoundnet.search.page import axes_page, coefficients_page, write_csv
+from compoundnet.search.study import Request
+from compoundnet.search.trials import Outcome
+from compoundnet.search.triangle import triangle_chart
+
+__all__ = ["accuracy_model", "write_results"]
+
+
+def write_results(
+    folder: Path, request: Request, notes: Sequence[str], outcomes: Sequence[Outcome], *, command: Sequence[str]
+) -> dict[str, Any]:
+    """Analyse the outcomes of a study and write what they come to into ``folder``; the content of ``result.json``.
+
+    ``report.html``, ``networks.csv``, ``chart.png``, ``result.json`` with the accuracy model that
+    ``design --study`` takes, and of a search of coefficients ``rule.json``.
+
+    Raises:
+        RequestError: too few trainings came to an end.
+        FailureError: a file cannot be written.
+    """
+    model = accuracy_model(outcomes)
+    made = _made(request, notes, command)
+    try:
+        if request.kind == "coefficients":
+            answer = _coefficients(folder, outcomes, made)
+        else:
+            answer = _axes(folder, outcomes, made)
+        result = {
+            **answer,
+            "notes": list(notes),
+            "accuracy_model": model and model.to_json(),
+            "request": request.to_json(),
+            "command": made["commands"][0],
+        }
+        write_atomically(folder / "result.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    except OSError as error:
+        raise FailureError(f"cannot write the result into {str(folder)!r}: {error.strerror or error}") from error
+    return result
+
+
+def accuracy_model(outcomes: Sequence[Outcome]) -> AccuracyModel | None:
+    """How accuracy grows with the realised size of each axis, fitted to the networks that were trained to the end.
+
+    None where there are too few, or all of one size. :mod:`compoundnet.scaling.accuracy` tells the form.
+    """
+    values: dict[str, list[float]] = {}
+    sizes: dict[str, Multipliers] = {}
+    for outcome in outcomes:
+        if outcome.state == "complete" and outcome.value is not None:
+            values.setdefault(outcome.candidate.network, []).append(outcome.value)
+            sizes[outcome.candidate.network] = Multipliers(*outcome.candidate.tags["effective"])
+    try:
+        means = [float(np.mean(v)) for v in values.values()]
+        return fit(list(sizes.values()), means, [float(len(v)) for v in values.values()])
+    except RequestError:  # it says that there are too few
+        return None
+
+
+def _coefficients(folder: Path, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> dict[str, Any]:
+    found = coefficients.analyse(outcomes)
+    answer = found.to_json()
+    write_atomically(folder / "rule.json", json.dumps(answer["rule"], indent=2) + "\n")
+    write_csv(found.table(), folder / "networks.csv")
+    save(triangle_chart(found), folder / "chart.png")
+    page = coefficients_page(found, outcomes, title=f"Scaling coefficients of {made['baseline']}", made=made)
+    write_atomically(folder / "report.html", page)
+    return answer
+
+
+def _axes(folder: Path, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> dict[str, Any]:
+    found = axes.compare(outcomes)
+    write_csv(found.table(), folder / "networks.csv")
+    save(cost_chart(found), folder / "chart.png")
+    page = axes_page(found, outcomes, title=f"Axes of {made['baseline']} compared", made=made)
+    write_atomically(folder / "report.html", page)
+    return found.to_json()
+
+
+def _made(request: Request, notes: Sequence[str], command: Sequence[str]) -> dict[str, Any]:
+    """How the study was made, for the foot of its page."""
+    baseline = request.baseline
+    name = baseline["factory"] if "factory" in baseline else baseline["architecture"]["name"]
+    return {
+        "commands": [f"compoundnet {shlex.join(command)}"],
+        "baseline": name,
+        "data": {
+            "images": request.data,
+            "train_images": request.train_images,
+            "val_images": request.val_images,
+            "fingerprint": request.fingerprint,
+        },
+        "plan": "; ".join(notes) or "every network lies near its cost",
+        "recipe": dict(request.recipe),
+    }

@@ -1,0 +1,148 @@
+"""The solver against trying everything, and what it says of its answer."""
+
+import random
+
+import numpy as np
+import pytest
+
+from compoundnet import architecture, cost
+from compoundnet.errors import RequestError
+from compoundnet.scaling import RULES, Rule
+from compoundnet.scaling.accuracy import following
+from compoundnet.scaling.baseline import ArchitectureBaseline
+from compoundnet.scaling.budget import Budget
+from compoundnet.scaling.solver import along, choices, free, networks_along
+from scaling.drawn import drawn_baseline, drawn_budget, drawn_rule, fits, one_each
+
+B0 = ArchitectureBaseline(architecture("efficientnet_b0"))
+RANDOM = [*range(20), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 300))]
+
+
+@pytest.mark.parametrize("seed", RANDOM)
+def test_along_a_rule_nothing_larger_fits(seed: int) -> None:
+    draw = random.Random(seed)
+    baseline, rule = drawn_baseline(draw), drawn_rule(draw)
+    budget = drawn_budget(draw, baseline, factor=20)
+    s = np.unique(np.append(np.geomspace(1e-3, 300, 30_000), 1.0))
+    by = (s**rule.depth, s ** (rule.width / 2), s ** (rule.resolution / 2))
+    enough = np.floor(by[2] * baseline.architecture.resolution) >= 8
+    good = fits(baseline.costs(*by), budget) & enough
+    if not good.any():
+        with pytest.raises(RequestError, match="loosen"):
+            along(baseline, rule, budget)
+        return
+    found = along(baseline, rule, budget)
+    assert fits(baseline.costs(*(np.array([m]) for m in found.scaling)), budget).all()
+    last = np.flatnonzero(good)[-1]
+    ours = np.prod([found.scaling.depth, found.scaling.width**2, found.scaling.resolution**2])
+    tried, own = (baseline.sizes(*(np.array([m]) for m in ms))[0] for ms in ([b[last] for b in by], found.scaling))
+    assert ours > s[last] * (1 - 1e-9) or (tried == own).all()
+
+
+@pytest.mark.parametrize("seed", RANDOM)
+def test_free_nothing_better_fits(seed: int) -> None:
+    draw = random.Random(seed)
+    baseline, model = drawn_baseline(draw), following(drawn_rule(draw))
+    budget = drawn_budget(draw, baseline, factor=20)
+    least = 8 / baseline.architecture.resolution
+    lows = {"depth": 1 / 8, "width": 1 / 8, "resolution": max(1 / 8, least)}
+    axes = {a: one_each(baseline, a, low, 8) if model.counts(a) else np.ones(1) for a, low in lows.items()}
+    by = [grid.ravel() for grid in np.meshgrid(*axes.values(), indexing="ij")]
+    good = fits(baseline.costs(*by), budget)
+    loss = model.loss(*(baseline.effective(axis, x) for axis, x in zip(axes, by, strict=True)))  # type: ignore[arg-type]
+    if not good.any():
+        with pytest.raises(RequestError, match="loosen"):
+            free(baseline, model, budget)
+        return
+    found = free(baseline, model, budget)
+    columns = [np.array([m]) for m in found.scaling]
+    ours = model.loss(*(baseline.effective(axis, x) for axis, x in zip(axes, columns, strict=True)))  # type: ignore[arg-type]
+    assert fits(baseline.costs(*columns), budget).all()
+    assert ours[0] == pytest.approx(loss[good].min(), rel=1e-12)
+    fewest = baseline.costs(*(x[good & (loss <= loss[good].min() * (1 + 1e-14))] for x in by)).macs.min()
+    assert found.cost.macs == fewest
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_distinct_size_is_a_choice(seed: int) -> None:
+    baseline = drawn_baseline(random.Random(seed))
+    one = np.ones(1)
+    for axis in ("depth", "width", "resolution"):
+        ours, tried = choices(baseline, axis, 0.5, 4.0), one_each(baseline, axis, 0.5, 4.0)  # type: ignore[arg-type]
+
+        def sizes(x: float, axis: str = axis) -> tuple[float, ...]:
+            at = (np.array([x]) if a == axis else one for a in ("depth", "width", "resolution"))
+            return tuple(baseline.sizes(*at)[0])
+
+        assert {sizes(x) for x in tried} <= {sizes(x) for x in ours}
+        assert len({sizes(x) for x in ours}) == len(ours)
+        assert 1.0 in ours
+
+
+def test_b0_is_its_own_neighbour() -> None:
+    """At exactly its own cost the baseline itself is the answer, and one MAC less is not enough for it."""
+    own = cost(B0.architecture)
+    for found in (
+        along(B0, RULES["efficientnet"], Budget(macs=own.macs)),
+        free(B0, following(RULES["depth"]), Budget(macs=own.macs, params=own.params, activations=own.activations)),
+    ):
+        assert found.cost.macs <= own.macs
+    assert along(B0, RULES["efficientnet"], Budget(macs=own.macs)).scaling == (1.0, 1.0, 1.0)
+    assert along(B0, RULES["efficientnet"], Budget(macs=own.macs - 1)).cost.macs < own.macs
+
+
+@pytest.mark.parametrize("name", ["efficientnet", "fast", "depth", "width", "resolution"])
+@pytest.mark.parametrize("gmacs", [0.25, 0.39, 1.8, 40.0])
+def test_the_next_network_oversteps_what_binds(name: str, gmacs: float) -> None:
+    budget = Budget(macs=gmacs * 1e9, params=1e9)
+    found = along(B0, RULES[name], budget)
+    assert found.spent["macs"] == found.cost.macs <= budget.macs  # type: ignore[operator]
+    assert found.binding == ("macs",)
+    assert found.next_scaling is not None
+    after = cost(B0.architecture.scaled(**found.next_scaling._asdict()))
+    assert after.macs == found.next_spent["macs"] > budget.macs  # type: ignore[operator]
+
+
+def test_two_limits_and_the_one_that_binds() -> None:
+    found = along(B0, RULES["efficientnet"], Budget(macs=100e9, params=20e6))
+    assert found.binding == ("params",)
+    assert found.cost.params <= 20e6
+
+
+def test_scaling_down_gives_the_tinynet_range() -> None:
+    """TinyNet-E is 24 M MACs from B0; there is a network there too, and it is not B0's least."""
+    found = along(B0, RULES["efficientnet"], Budget(macs=24e6))
+    assert 0.8 * 24e6 < found.cost.macs <= 24e6
+    assert max(found.scaling) < 1
+
+
+def test_networks_along_are_distinct_and_rise() -> None:
+    rule = RULES["efficientnet"]
+    s = networks_along(B0, rule, 0.01, 100)
+    by = (s**rule.depth, s ** (rule.width / 2), s ** (rule.resolution / 2))
+    sizes = B0.sizes(*by)
+    assert (np.diff(s) > 0).all()
+    assert (np.diff(sizes, axis=0) != 0).any(axis=1).all()
+    assert 1.0 in s
+
+
+def test_nothing_fits_says_what_would() -> None:
+    with pytest.raises(RequestError, match=r"params of at least 4\d\d.*loosen"):
+        along(B0, RULES["efficientnet"], Budget(params=1e5))
+    with pytest.raises(
+        RequestError, match=r"weights_bytes of at least .* and macs|macs of at least .* and weights_bytes"
+    ):
+        free(B0, following(RULES["efficientnet"]), Budget(macs=10, weights_bytes=10))
+
+
+def test_a_limit_that_never_binds() -> None:
+    with pytest.raises(RequestError, match="params never ends the growth of efficientnet_b0 along this rule"):
+        along(B0, RULES["resolution"], Budget(params=9e6))
+    with pytest.raises(RequestError, match="params alone does not limit the resolution"):
+        free(B0, following(RULES["efficientnet"]), Budget(params=9e6))
+
+
+def test_a_rule_that_leaves_an_axis_alone() -> None:
+    found = along(B0, Rule(depth=0, width=0.5, resolution=0.5), Budget(macs=2e9))
+    assert found.scaling.depth == 1.0
+    assert min(found.scaling.width, found.scaling.resolution) > 1

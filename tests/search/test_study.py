@@ -1,0 +1,168 @@
+"""A study from its request to its outcomes, with real trainings of a second each."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from compoundnet.architecture import Architecture
+from compoundnet.data import Dataset, open_dataset, subset
+from compoundnet.errors import RequestError, StoppedError
+from compoundnet.search.opening import open_study
+from compoundnet.search.study import Request, Work, carry_out, prepare, request_for, wanted
+from compoundnet.search.trials import Outcome
+from compoundnet.train import Recipe
+from tiny import ARCH, QUICK, pictures
+
+FINE = replace(ARCH, rounding=replace(ARCH.rounding, channel_multiple=1, channel_floor=0))
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return open_dataset(pictures(tmp_path_factory.mktemp("study") / "images"))
+
+
+def request(dataset: Dataset, kind: str = "coefficients", recipe: Recipe = QUICK, **more: object) -> Request:
+    settings = {"seeds": 1, "networks": 3, "tolerance": 0.2, "train_images": None, "val_images": None, **more}
+    return request_for(kind, FINE, dataset.name, recipe, dataset=dataset, **settings)  # type: ignore[arg-type]
+
+
+def done(todo: Work, folder: Path) -> tuple[Outcome, ...]:
+    with open_study(folder, create=todo.request.to_json()) as study:
+        return carry_out(study, todo, stop=lambda: False, observer=lambda e: None, told=lambda e: None)
+
+
+def test_json(dataset: Dataset) -> None:
+    for asked in (request(dataset), request(dataset, "axes", rules={"depth": None, "mine": [0.2, 0.3, 0.5]})):
+        assert Request.from_json(json.loads(json.dumps(asked.to_json()))) == replace(
+            asked, recipe=asked.to_json()["recipe"], rules=asked.to_json()["rules"]
+        )
+
+
+def test_every_planned_network_is_trained(dataset: Dataset, tmp_path: Path) -> None:
+    todo = prepare(request(dataset, phis=(1.0,)), dataset, "cpu")
+    outcomes = done(todo, tmp_path / "study")
+    assert {o.candidate.key for o in outcomes} == {c.key for c in todo.plan.candidates}
+    assert all(o.state == "complete" and len(o.curve) == QUICK.epochs for o in outcomes)
+    assert all(o.value == o.curve[-1] for o in outcomes)
+    assert not list((tmp_path / "study" / "trials").glob("*/checkpoint"))
+    assert done(todo, tmp_path / "study") == outcomes  # nothing is trained again
+
+
+def test_the_same_again_is_the_same(dataset: Dataset, tmp_path: Path) -> None:
+    todo = prepare(request(dataset), dataset, "cpu")
+    one, two = (done(todo, tmp_path / name) for name in ("one", "two"))
+    assert [(o.candidate, o.curve) for o in one] == [(o.candidate, o.curve) for o in two]
+
+
+def test_a_stopped_study_goes_on_to_the_same_result(dataset: Dataset, tmp_path: Path) -> None:
+    todo = prepare(request(dataset), dataset, "cpu")
+    whole = done(todo, tmp_path / "whole")
+    steps: Iterator[int] = iter(range(100))
+    with open_study(tmp_path / "stopped", create=todo.request.to_json()) as study, pytest.raises(StoppedError):
+        carry_out(study, todo, stop=lambda: next(steps) > 8, observer=lambda e: None, told=lambda e: None)
+    resumed = done(todo, tmp_path / "stopped")
+    assert {o.candidate.key: o.curve for o in resumed} == {o.candidate.key: o.curve for o in whole}
+
+
+def test_axes_train_the_baseline_too(dataset: Dataset, tmp_path: Path) -> None:
+    todo = prepare(request(dataset, "axes", factors=(2.0,), rules={"depth": None, "width": None}), dataset, "cpu")
+    outcomes = done(todo, tmp_path / "study")
+    assert [o.candidate.tags["rule"] for o in outcomes] == ["baseline", "depth", "width"]
+
+
+def test_a_model_takes_one_network_after_another(dataset: Dataset, tmp_path: Path) -> None:
+    todo = prepare(request(dataset, method="model", networks=5), dataset, "cpu")
+    assert len(wanted(todo, ())) == 2  # a third of five
+    assert len(todo.plan.candidates) > 5
+    outcomes = done(todo, tmp_path / "study")
+    assert len({o.candidate.network for o in outcomes}) == 5
+
+
+def test_halving_gives_up_the_worst(dataset: Dataset, tmp_path: Path) -> None:
+    recipe = replace(QUICK, epochs=4)
+    asked = request(dataset, recipe=recipe, networks=6, min_epochs=1, reduction=3)
+    outcomes = done(prepare(asked, dataset, "cpu"), tmp_path / "study")
+    states = {o.state for o in outcomes}
+    assert len(outcomes) == 6 and states <= {"complete", "pruned"}
+    for outcome in outcomes:
+        assert (outcome.state == "pruned") == (len(outcome.curve) < recipe.epochs)
+
+
+def test_a_factory_is_trained_for_the_datas_classes(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_factory_of_tests.py").write_text(
+        "from torch import nn\n"
+        "def net(depth, width, resolution, num_classes=1000):\n"
+        "    c = round(8 * width)\n"
+        "    more = [nn.Conv2d(c, c, 3, 1, 1) for _ in range(round(2 * depth))]\n"
+        "    ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, num_classes)]\n"
+        "    return nn.Sequential(nn.Conv2d(3, c, 3, 2, 1), *more, *ends)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asked = request_for(
+        "axes", "my_factory_of_tests:net", dataset.name, QUICK, dataset=dataset, resolution=16,
+        seeds=1, factors=(2.0,), rules={"depth": None}, train_images=None, val_images=None,
+    )  # fmt: skip
+    assert asked.baseline == {"factory": "my_factory_of_tests:net", "resolution": 16}
+    outcomes = done(prepare(asked, dataset, "cpu"), tmp_path / "study")
+    assert [o.state for o in outcomes] == ["complete", "complete"]
+
+
+def test_a_module_with_other_outputs_is_refused(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_factory_of_five.py").write_text(
+        "from torch import nn\n"
+        "def net(depth, width, resolution):\n"
+        "    c = round(8 * width)\n"
+        "    more = [nn.Conv2d(c, c, 3, 1, 1) for _ in range(round(2 * depth))]\n"
+        "    return nn.Sequential(nn.Conv2d(3, c, 3), *more, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 5))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asked = request_for(
+        "axes", "my_factory_of_five:net", dataset.name, QUICK, dataset=dataset, resolution=16,
+        seeds=1, factors=(2.0,), rules={"depth": None}, train_images=None, val_images=None,
+    )  # fmt: skip
+    with pytest.raises(RequestError, match=r"gives \(1, 5\) for one image, not \(1, 3\)"):
+        done(prepare(asked, dataset, "cpu"), tmp_path / "study")
+
+
+def test_other_images_are_refused(dataset: Dataset) -> None:
+    fewer = subset(dataset, train=6)
+    with pytest.raises(RequestError, match="other images than the study"):
+        prepare(request(dataset), fewer, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"seeds": 0}, "seeds is 0"),
+        ({"networks": 2}, "networks is 2"),
+        ({"tolerance": 0.0}, "tolerance is 0.0"),
+        ({"phis": ()}, "phis is"),
+        ({"phis": (1.0, 1.0)}, "different numbers"),
+        ({"phis": (-1.0,)}, "phis is -1.0"),
+        ({"factors": (1.0,)}, "factors is 1.0"),
+        ({"method": "guess"}, "unknown method"),
+        ({"reduction": 1}, "reduction is 1"),
+    ],
+)
+def test_a_request_that_cannot_be(dataset: Dataset, setting: dict[str, object], told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        request(dataset, **setting)
+
+
+def test_a_recipe_of_one_resolution_is_refused(dataset: Dataset) -> None:
+    with pytest.raises(RequestError, match="train at their own"):
+        request(dataset, recipe=replace(QUICK, resolution=16))
+
+
+def test_the_classes_are_counted(dataset: Dataset) -> None:
+    """The baseline of a study costs what it costs with the data's classes, not ImageNet's."""
+    todo = prepare(request(dataset), dataset, "cpu")
+    arch = todo.setting.baseline.realised(todo.plan.candidates[0].multipliers)
+    assert isinstance(arch, Architecture) and arch.classes == 3
