@@ -60,7 +60,7 @@ format: setup
 	$(BIN)/ruff format .
 
 bench: setup
-	@for name in cost training_step memory; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in cost solver training_step memory; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 constraints: setup
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --upgrade --quiet \

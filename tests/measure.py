@@ -1,4 +1,4 @@
-"""What a built network really does: operations, shapes, and what the allocator hands out, without ``compoundnet.cost``."""
+"""What a built network really does: operations, shapes, and what the allocator hands out, whatever its cost says."""
 
 import gc
 from collections.abc import Callable, Iterator

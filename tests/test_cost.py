@@ -136,7 +136,6 @@ def test_variants_at_their_own_size(name: str) -> None:
         ("efficientnet_b0", 32),
         ("tf_efficientnetv2_b0", 47),
         ("mobilenetv1_100", 35),
-        ("resnet50", 33),
     ],
 )
 def test_variants_memory(name: str, side: int, activation: str) -> None:

@@ -165,9 +165,24 @@ def test_a_device_that_does_not_exist(whole: Path, device: str) -> None:
 def test_metrics_without_a_line_that_was_cut_short(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     assert folder.read_metrics() == []
-    folder.write_metrics([{"epoch": 0}, {"epoch": 1}])
+    rows = [{"phase": "all", "val_top1": 0.5, "epoch": i} for i in range(2)]
+    folder.write_metrics(rows)
     with folder.metrics_file.open("a") as file:
         file.write('{"epoch": 2')
-    assert folder.read_metrics() == [{"epoch": 0}, {"epoch": 1}]
+    assert folder.read_metrics() == rows
     folder.write_metrics([])
     assert folder.read_metrics() == []
+
+
+@pytest.mark.parametrize("content", ["{\n", "3\n", '{"epoch": 1}\n', "\xff\n", "[" * 100_000 + "\n"])
+def test_damaged_metrics_are_a_line(tmp_path: Path, content: str) -> None:
+    RunFolder(tmp_path).metrics_file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(RequestError, match=r"metrics\.jsonl"):
+        RunFolder(tmp_path).read_metrics()
+
+
+@pytest.mark.parametrize("key", ["request", "data", "labels"])
+def test_a_record_of_the_wrong_kind_is_a_line(tmp_path: Path, key: str) -> None:
+    RunFolder(tmp_path).write_record({key: 3})
+    with pytest.raises(RequestError, match=f"damaged: {key} is 3"):
+        RunFolder(tmp_path).read_record()

@@ -95,10 +95,13 @@ class RunFolder:
             record = json.loads(self.record_file.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise RequestError(f"{str(self.path)!r} is not a run: it has no run.json") from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RequestError(f"cannot read {self.record_file}: {error}") from error
         if not isinstance(record, dict) or record.get("format") != FORMAT:
             raise RequestError(f"{self.record_file} is not of format {FORMAT}; it was written by another version")
+        for key, kind in (("request", dict), ("data", dict), ("labels", list)):
+            if not isinstance(record.get(key, kind()), kind):
+                raise RequestError(f"{self.record_file} is damaged: {key} is {record[key]!r:.40}; bring back a copy")
         return record
 
     def write_record(self, record: Mapping[str, Any]) -> None:
@@ -106,11 +109,19 @@ class RunFolder:
         write_atomically(self.record_file, json.dumps({"format": FORMAT, **record}, indent=2) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows of ``metrics.jsonl``, without a last one that a kill cut short."""
+        """The rows of ``metrics.jsonl``, without a last one that a kill cut short. RequestError: it is damaged."""
         if not self.metrics_file.exists():
             return []
-        whole = [line for line in self.metrics_file.read_text(encoding="utf-8").split("\n")[:-1] if line]
-        return [json.loads(line) for line in whole]
+        try:
+            whole = [line for line in self.metrics_file.read_text(encoding="utf-8").split("\n")[:-1] if line]
+            rows = [json.loads(line) for line in whole]
+        except (OSError, ValueError, RecursionError) as error:
+            raise RequestError(
+                f"cannot read {self.metrics_file}: {error}; remove the run, or bring back a copy"
+            ) from error
+        if not all(isinstance(row, dict) and {"phase", "val_top1"} <= row.keys() for row in rows):
+            raise RequestError(f"{self.metrics_file} is damaged: a line is no row of metrics; bring back a copy")
+        return rows
 
     def write_metrics(self, rows: list[dict[str, Any]]) -> None:
         """Replace ``metrics.jsonl``, whole or not at all."""
@@ -177,6 +188,8 @@ def load(path: str | Path, device: str = "cpu") -> Run:
         state = load_file(folder.weights_file)
         network = build(arch)
         network.load_state_dict(state)
+        if len(labels) != arch.classes or not all(isinstance(label, str) for label in labels):
+            raise ValueError(f"{len(labels)} labels for {arch.classes} classes")
         broken = [name for name, t in state.items() if t.is_floating_point() and not t.isfinite().all()]
         if broken:
             raise ValueError(f"{broken[0]} holds NaN or infinity")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,16 @@ def test_a_profile_goes_where_design_finds_it(capsys: pytest.CaptureFixture[str]
     assert read_profile(path) == made(setting, 0.5, print)
     assert err == "measured for 0.5 minutes\n"
     assert "a processor: onnxruntime on cpu, 2 threads, batch of 4" in out
-    assert "321 networks" in out and "5.1" in out and str(path) in out
+    assert "321 networks" in out and "5.1 %" in out and str(path) in out
+    assert "too rough" not in out
+
+
+def test_a_rough_profile_says_so(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "profile_device", lambda *given: replace(made(*given), error=0.4))
+    code, out, _ = run(capsys)
+    assert code == 0
+    assert "40.0 % off" in out
+    assert "too rough for a limit: measure again with nothing else running" in out
 
 
 def test_a_profile_goes_where_it_is_sent(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

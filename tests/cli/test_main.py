@@ -100,3 +100,22 @@ def test_describing_and_scaling_import_neither_torch_nor_numpy(argv: list[str], 
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
     assert process.stderr == "0 []\n"
     assert "efficientnet_b0" in process.stdout
+
+
+@pytest.mark.parametrize("argv", [("--help",), ("list",), ("describe", "efficientnet_b0", "--json")])
+def test_a_full_disk_behind_standard_output_is_a_line(argv: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = subprocess.run(
+            [sys.executable, "-m", "compoundnet", *argv], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert process.returncode == 1
+    assert process.stderr == "compoundnet: cannot write the output: No space left on device\n"
+
+
+def test_what_the_terminal_cannot_show_is_escaped() -> None:
+    process = subprocess.run(
+        [sys.executable, "-m", "compoundnet", "describe", "caf\u00e9"],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )  # fmt: skip
+    assert process.returncode == 2
+    assert "unknown architecture 'caf\\xe9'" in process.stderr

@@ -14,7 +14,7 @@ from compoundnet.deploy import measure_architecture_ms, profile
 from compoundnet.deploy.probes import probes
 from compoundnet.deploy.profile import LEAST_NETWORKS, profile_device
 from compoundnet.deploy.timing import Timing
-from compoundnet.scaling.latency import DeviceProfile, Setting, predict_ms
+from compoundnet.scaling.latency import DeviceProfile, Engine, Setting, predict_ms
 from compoundnet.scaling.work import WORK
 
 TRUTH = DeviceProfile(
@@ -56,7 +56,7 @@ def test_a_profile_predicts_the_device_at_its_usual_speed() -> None:
     ratios = [predict_ms(found, arch) / predict_ms(TRUTH, arch) for arch in others]
     assert np.ptp(ratios) < 0.05  # one speed for all, which is a middling one
     assert 0.9 < np.mean(ratios) < 1.15
-    assert said[0] == "4 networks measured, 0.0 minutes to go"
+    assert said[0] == "20 networks measured of at least 60"
     assert said[-1] == "other processes used the CPU in 45 of 150 rounds; 30 were retaken"
 
 
@@ -74,8 +74,10 @@ def test_a_profile_says_of_what_it_is() -> None:
 def test_more_time_measures_more(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = iter(range(10**6))
     monkeypatch.setattr(profile.time, "monotonic", lambda: float(next(seconds)))
-    found = profile_device(TRUTH.setting, minutes=1.5)
-    assert found.networks == 4 * 45  # the clock moves by a second when it is read: twice a group
+    said: list[str] = []
+    found = profile_device(TRUTH.setting, minutes=0.5, note=said.append)
+    assert found.networks == 4 * 25  # the clock moves by a second when it is read: by six in five groups
+    assert said[0] == "20 networks measured, 0.4 minutes to go"
 
 
 def test_a_real_network_is_measured_beside_the_reference() -> None:
@@ -87,12 +89,14 @@ def test_a_real_network_is_measured_beside_the_reference() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["eager", "onnxruntime", "openvino"])
-def test_a_real_device_is_profiled(monkeypatch: pytest.MonkeyPatch, engine: str) -> None:
+def test_a_real_device_is_profiled(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
     """Of how well it predicts only that it predicts at all: time is not tested here, but in benchmarks/latency.py."""
 
     def small(seed: int, batch_size: int) -> Iterator[Architecture]:
         return (cn.architecture("mbconv_tiny").scaled(width=eighths / 8) for eighths in range(4, 99))
 
     monkeypatch.setattr(profile, "probes", small)
-    found = profile_device(Setting(engine=engine), minutes=1e-9)  # type: ignore[arg-type]
+    monkeypatch.setattr(profile, "LEAST_NETWORKS", 8)
+    found = profile_device(Setting(engine=engine), minutes=1e-9)
     assert predict_ms(found, cn.architecture("mbconv_tiny")) > 0
+    assert found.networks == 8

@@ -48,6 +48,12 @@ def test_symmetric_padding_is_torchs(kernel: int, stride: int) -> None:
         assert conv(x).shape[2:] == (math.ceil(height / stride), math.ceil((18 - height) / stride))
 
 
+def test_a_kernel_of_one_pixel_copies_nothing_to_pad_it() -> None:
+    assert not Conv(2, 2, 1, 2, SAME).pads_by_size
+    assert Conv(2, 2, 3, 2, SAME).pads_by_size
+    assert not Conv(2, 2, 3, 1, SAME).pads_by_size
+
+
 def test_the_two_paddings_agree_but_for_strides_over_even_sides() -> None:
     x = torch.randn(1, 2, 8, 8)
     for stride, side, agree in ((1, 8, True), (2, 7, True), (2, 8, False)):

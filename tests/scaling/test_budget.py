@@ -90,7 +90,7 @@ def test_a_limit_that_cannot_be(name: str, value: object) -> None:
 
 
 def test_a_budget_needs_a_limit() -> None:
-    with pytest.raises(RequestError, match="no limit is given.*--max-macs"):
+    with pytest.raises(RequestError, match=r"no limit is given.*--max-macs"):
         Budget()
 
 

@@ -10,7 +10,7 @@ import pytest
 from compoundnet.architecture import Architecture
 from compoundnet.data import Dataset, open_dataset, subset
 from compoundnet.errors import RequestError, StoppedError
-from compoundnet.search.opening import open_study
+from compoundnet.search.engine.opening import open_study
 from compoundnet.search.study import Request, Work, carry_out, prepare, request_for, wanted
 from compoundnet.search.trials import Outcome
 from compoundnet.train import Recipe

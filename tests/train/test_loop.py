@@ -9,10 +9,10 @@ import torch
 from safetensors.torch import load_file
 
 from compoundnet.data import Augmentation
-from compoundnet.errors import FailureError
+from compoundnet.errors import FailureError, RequestError
 from compoundnet.run import RunFolder
 from compoundnet.train import Recipe, finish, loop
-from compoundnet.train.checkpoint import read_checkpoint
+from compoundnet.train.checkpoint import read_checkpoint, write_checkpoint
 from compoundnet.train.progress import Advance, Epoch, Step
 from tiny import QUICK, pictures, train_tiny, uncharted
 
@@ -184,3 +184,16 @@ def test_images_may_be_trained_on_at_another_size(data: Path, tmp_path: Path, mo
     train_tiny(data, tmp_path, replace(QUICK, resolution=10))
     assert sides == {10}
     assert RunFolder(tmp_path).read_record()["preprocessing"]["resolution"] == 12
+
+
+def test_a_checkpoint_of_something_else_is_a_line(data: Path, tmp_path: Path) -> None:
+    """Well-formed, but with other tensors: said, and not overwritten."""
+    train_tiny(data, tmp_path, QUICK)
+    folder = RunFolder(tmp_path)
+    last = folder.checkpoint_folder / "last.safetensors"
+    folder.weights_file.unlink()
+    write_checkpoint(last, {"network/x": torch.zeros(2)}, {"position": {}, "scaler": {}})
+    before = last.read_bytes()
+    with pytest.raises(RequestError, match=r"last\.safetensors is of something else .*remove it to train anew"):
+        train_tiny(data, tmp_path, QUICK)
+    assert last.read_bytes() == before

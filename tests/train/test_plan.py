@@ -101,3 +101,18 @@ def test_a_batch_of_one_needs_frozen_norms() -> None:
 def test_fewer_batches_than_asked_for_are_told() -> None:
     (note,) = planned(Recipe(batch_size=4, accumulate=100), 8, 8).notes
     assert note == "accumulating 4 batches instead of 100: an epoch has 4"
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"workers": -1}, "workers is -1"),
+        ({"workers": 10**6}, "workers is 1000000"),
+        ({"device": "meta"}, "device 'meta' cannot be used"),
+        ({"device": "cuda:99"}, "device 'cuda:99' cannot be used"),
+        ({"device": "gpu"}, "device 'gpu' cannot be used"),
+    ],
+)
+def test_a_device_or_workers_that_cannot_be(more: dict[str, object], told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        planned(Recipe(), 3, 4, **more)  # type: ignore[arg-type]

@@ -176,7 +176,14 @@ def test_preprocessing_of_any_other_network_takes_the_whole_square() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "count"),
-    [("*efficientnet*", 38), ("tf_*", 19), ("efficientnet_b?", 9), ("*v2*", 16), ("B0", 0), ("efficientnet_b0", 1)],
+    [
+        ("*efficientnet*", 38),
+        ("tf_*", 19),
+        ("efficientnet_b?", 9),
+        ("*efficientnetv2*", 16),
+        ("B0", 0),
+        ("efficientnet_b0", 1),
+    ],
 )
 def test_names_by_pattern(pattern: str, count: int) -> None:
     names = zoo.list_architectures(pattern)

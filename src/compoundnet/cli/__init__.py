@@ -5,6 +5,8 @@ Standard output carries the result alone (with ``--json`` for machines); everyth
 standard error. Exit 0: done, 1: failed, 2: bad request, 130: stopped, the same command goes on.
 """
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +16,8 @@ from compoundnet.cli.process import keep_freed_memory
 from compoundnet.errors import FailureError, RequestError, StoppedError, unknown
 
 __all__ = ["main"]
+
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EBADF, errno.EIO)  # of a full or closed standard output
 
 # verb: module, summary
 _VERBS = {
@@ -34,10 +38,37 @@ _VERBS = {
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_run(list(sys.argv[1:] if argv is None else argv)))
 
 
 def _run(argv: list[str]) -> int:
+    try:
+        status = _carried_out(argv)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that has left is no error yet
+        return status
+    except RequestError as error:
+        return _told(error, 2)
+    except FailureError as error:
+        return _told(error, 1)
+    except StoppedError as error:
+        return _told(f"{error}; the same command goes on from there", 130)
+    except KeyboardInterrupt:
+        return _told("interrupted; a training goes on with the same command", 130)
+    except BrokenPipeError:  # the reader of our output has left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if error.errno not in _OUTPUT_ERRORS or error.filename is not None:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return _told(f"cannot write the output: {error.strerror}", 1)
+
+
+def _carried_out(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0 if argv else 2
@@ -47,28 +78,16 @@ def _run(argv: list[str]) -> int:
         print(version("compoundnet"))
         return 0
     keep_freed_memory()
-    try:
-        if argv[0] not in _VERBS:
-            raise unknown("verb", argv[0], _VERBS)
-        command = getattr(import_module(f"compoundnet.cli.{_VERBS[argv[0]][0]}"), f"{argv[0]}_command")
-        command(argv[1:])
-        sys.stdout.flush()  # here, where a reader that has left is no error yet
-    except RequestError as error:
-        print(f"compoundnet: {error}", file=sys.stderr)
-        return 2
-    except FailureError as error:
-        print(f"compoundnet: {error}", file=sys.stderr)
-        return 1
-    except StoppedError as error:
-        print(f"compoundnet: {error}; the same command goes on from there", file=sys.stderr)
-        return 130
-    except KeyboardInterrupt:
-        print("compoundnet: interrupted; a training goes on with the same command", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output has left, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    if argv[0] not in _VERBS:
+        raise unknown("verb", argv[0], _VERBS)
+    command = getattr(import_module(f"compoundnet.cli.{_VERBS[argv[0]][0]}"), f"{argv[0]}_command")
+    command(argv[1:])
     return 0
+
+
+def _told(error: object, status: int) -> int:
+    print(f"compoundnet: {error}", file=sys.stderr)
+    return status
 
 
 def _usage() -> str:

@@ -24,7 +24,7 @@ def call(verb: str, function: Callable[..., None], argv: Sequence[str]) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    print(json.dumps(value, indent=2))
+    print(json.dumps(value, indent=2, allow_nan=False))
 
 
 def value_of(argv: Sequence[str], flag: str) -> str | None:

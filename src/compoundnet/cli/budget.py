@@ -1,22 +1,28 @@
 """The verb that needs torch only for a factory or a measured latency: design."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from compoundnet.architecture import Architecture
 from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
-from compoundnet.cli.design import page, write_architecture
+from compoundnet.cli.design import page, read_rule, write_architecture
+from compoundnet.errors import RequestError
 from compoundnet.scaling.accuracy import AccuracyModel, following, read_model
 from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
 from compoundnet.scaling.budget import LIMITS, Budget, parse_quantity, shown
-from compoundnet.scaling.compound import Rule, find
+from compoundnet.scaling.compound import Rule
 from compoundnet.scaling.design import Design, solve
+from compoundnet.scaling.latency import Setting, default_profile_path, read_profile
 from compoundnet.summary import describe
 from compoundnet.units import SPACE
 from compoundnet.zoo import architecture
+
+if TYPE_CHECKING:
+    from compoundnet.deploy import Timing
 
 __all__ = ["design_command"]
 
@@ -42,6 +48,7 @@ def _design(
     free: bool = False,
     study: Path | None = None,
     profile: Path | None = None,
+    measure: bool = True,
     base_resolution: int | None = None,
     output: Annotated[Path | None, Output] = None,
     json: Json = False,
@@ -62,7 +69,8 @@ def _design(
         rule: a published rule's name (see compoundnet scale --help), or the JSON file of compoundnet coefficients.
         free: choose depth, width and resolution each on its own, instead of along the rule.
         study: result.json of a study, whose accuracy model then ranks the networks; implies free.
-        profile: the device's; by default what compoundnet profile left for eager PyTorch on this machine.
+        profile: the device's; by default what compoundnet profile left for eager PyTorch, one thread, one image.
+        measure: with a limit on latency, measure the network on this device, and take a smaller one until it keeps it.
         base_resolution: side in pixels of a factory's baseline, 224 unless given.
         output: write the architecture there, as JSON.
         json: the description of the network, its scaling, what binds and what the next larger would spend.
@@ -80,13 +88,13 @@ def _design(
     baseline = _opened(architecture, base_resolution)
     by = read_rule(rule)
     model = _model(by, free, study)
-    found = solve(baseline, budget, rule=by, model=model, profile=None)
+    found, timing = _solved(baseline, budget, by, model, profile, measure)
     if output is not None:
         write_architecture(output, found.architecture)
     if json:
-        print_json(_record(found, budget))
+        print_json(_record(found, budget) | _measured(timing))
     else:
-        print(_page(found, budget, output))
+        print(_page(found, budget, output, timing))
 
 
 def _opened(name: str, resolution: int | None) -> Baseline:
@@ -98,9 +106,38 @@ def _opened(name: str, resolution: int | None) -> Baseline:
     return open_baseline(name, resolution)
 
 
-def read_rule(name: str) -> Rule:
-    """A published rule by its name, or the one in a JSON file."""
-    return Rule.from_file(Path(name)) if name.endswith(".json") else find(name)
+def _solved(
+    baseline: Baseline, budget: Budget, rule: Rule, model: AccuracyModel | None, file: Path | None, measure: bool
+) -> tuple[Design, "Timing | None"]:
+    """The design, and its measured latency where that is limited and to be measured."""
+    if budget.latency_ms is None:
+        if file is not None:
+            raise RequestError("profile goes with a limit on latency; give --max-latency-ms")
+        return solve(baseline, budget, rule=rule, model=model, profile=None), None
+    profile = read_profile(default_profile_path(Setting()) if file is None else file)
+    designs: list[Design] = []
+
+    def choose(aimed_ms: float) -> Architecture:
+        within = replace(budget, latency_ms=aimed_ms)
+        designs.append(solve(baseline, within, rule=rule, model=model, profile=profile))
+        arch: Architecture = designs[-1].architecture
+        return arch
+
+    if not measure:
+        choose(budget.latency_ms)
+        return designs[-1], None
+    from compoundnet.deploy import choose_within
+
+    timing = choose_within(budget.latency_ms, choose, profile).timing
+    return designs[-1], timing
+
+
+def _measured(timing: "Timing | None") -> dict[str, Any]:
+    return (
+        {}
+        if timing is None
+        else {"measured_ms": {"median": timing.median_ms, "quartiles": [timing.low_ms, timing.high_ms]}}
+    )
 
 
 def _model(rule: Rule, free: bool, study: Path | None) -> AccuracyModel | None:
@@ -124,7 +161,7 @@ def _record(found: Design, budget: Budget) -> dict[str, Any]:
     }
 
 
-def _page(found: Design, budget: Budget, output: Path | None) -> str:
+def _page(found: Design, budget: Budget, output: Path | None, timing: "Timing | None") -> str:
     arch = found.architecture
     lines = [page(arch)] if isinstance(arch, Architecture) else [f"{arch.name}: {arch.resolution} px"]
     d, w, r = found.scaling
@@ -132,6 +169,9 @@ def _page(found: Design, budget: Budget, output: Path | None) -> str:
     for name, limit in budget.limits().items():
         used = found.spent[name]
         lines.append(f"{name:<16}{shown(name, used):>10} of {shown(name, limit)} ({100 * used / limit:.1f} %)")
+    if timing is not None:
+        quartiles = f"quartiles {timing.low_ms:.3g} to {timing.high_ms:.3g}"
+        lines.append(f"measured here: {timing.median_ms:.3g} ms ({quartiles})")
     if found.next_scaling is None:
         lines.append("there is no larger network in reach")
     else:

@@ -11,13 +11,14 @@ from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
 from compoundnet.cost import Cost, cost
 from compoundnet.errors import RequestError
 from compoundnet.files import write_atomically
-from compoundnet.scaling import scale
+from compoundnet.scaling import Rule, scale
+from compoundnet.scaling.compound import find as find_rule
 from compoundnet.summary import describe
 from compoundnet.units import human, human_bytes
 from compoundnet.zoo import architecture as find
 from compoundnet.zoo import list_architectures
 
-__all__ = ["describe_command", "list_command", "page", "scale_command", "write_architecture"]
+__all__ = ["describe_command", "list_command", "page", "read_rule", "scale_command", "write_architecture"]
 
 Pattern = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATTERN")]
 
@@ -83,7 +84,7 @@ def _scale(
         architecture: a name of compoundnet list, or a JSON file.
         phi: how far; each unit about doubles the MACs. May be fractional, or negative to shrink.
         rule: with phi, how cost is shared among the axes: efficientnet (the default), efficientnet_shipped,
-            efficientnet_x_gpu, efficientnet_x_tpu, uniform, fast, depth, width, resolution.
+            efficientnet_x_gpu, efficientnet_x_tpu, uniform, fast, depth, width, resolution; or a rule's JSON file.
         depth: multiplier of every stage's repeats.
         width: multiplier of every width.
         resolution: multiplier of the input side.
@@ -91,7 +92,9 @@ def _scale(
         json: the description of the scaled network, and what it costs relative to the first.
     """
     base = find(architecture)
-    scaled = scale(base, phi, rule=rule, depth=depth, width=width, resolution=resolution)
+    scaled = scale(
+        base, phi, rule=None if rule is None else read_rule(rule), depth=depth, width=width, resolution=resolution
+    )
     before, after = cost(base), cost(scaled)
     if output is not None:
         write_architecture(output, scaled)
@@ -102,6 +105,11 @@ def _scale(
     print(f"{page(scaled)}\n\nagainst {base.name}: {times}")
     if output is not None:
         print(f"written to {output}")
+
+
+def read_rule(name: str) -> Rule:
+    """A published rule by its name, or the one in a JSON file, such as compoundnet coefficients leaves."""
+    return Rule.from_file(Path(name)) if name.endswith(".json") else find_rule(name)
 
 
 def _relative(before: Cost, after: Cost) -> dict[str, float]:

@@ -12,8 +12,11 @@ from compoundnet.deploy import profile_device
 from compoundnet.errors import RequestError
 from compoundnet.files import write_atomically
 from compoundnet.scaling.latency import Device, DeviceProfile, Engine, Setting, default_profile_path
+from compoundnet.units import SPACE, percent
 
 __all__ = ["profile_command"]
+
+_ROUGH = 0.15  # an error that only a busy machine gives
 
 
 def profile_command(argv: Sequence[str]) -> None:
@@ -58,8 +61,10 @@ def _profile(
 
 
 def _page(profile: DeviceProfile, path: Path) -> str:
-    return (
-        f"{profile.machine}: {profile.setting}\n"
-        f"{profile.networks} networks measured; one that was not measured is predicted {profile.error:.1%} off on "
-        f"average\nwritten to {path}"
+    told = (
+        f"{profile.machine}: {profile.setting}\n{profile.networks} networks measured; those kept out of the fit were "
+        f"predicted {percent(profile.error)} off on average\nwritten to {path}"
     )
+    if profile.error > _ROUGH:
+        told += "\nThat is too rough for a limit: measure again with nothing else running, or for longer (--minutes)."
+    return told.replace(SPACE, " ")

@@ -16,12 +16,12 @@ from compoundnet.cli.process import stoppable
 from compoundnet.errors import RequestError
 from compoundnet.scaling import Rule
 from compoundnet.scaling.compound import find
-from compoundnet.search.opening import open_study
+from compoundnet.search.engine.opening import open_study
+from compoundnet.search.engine.storage import Study
+from compoundnet.search.engine.worker import Ended, Event, Reported, Retried, Started, TakenOver, Waiting
 from compoundnet.search.results import write_results
-from compoundnet.search.storage import Study
 from compoundnet.search.study import Request, Work, carry_out, prepare, read_data, request_for
 from compoundnet.search.trials import Candidate, Outcome
-from compoundnet.search.worker import Ended, Event, Reported, Retried, Started, TakenOver, Waiting
 from compoundnet.train import Recipe, console, read_recipe
 from compoundnet.train.progress import Note, Observer
 

@@ -27,6 +27,7 @@ LEAST_NETWORKS = 60
 """Measured however long it takes: with fewer the prices are guesses."""
 
 _GROUP = 4  # networks in memory at a time, measured in turn
+_TOLD_EVERY = 20  # networks
 _REFERENCE = architecture("efficientnet_b0").scaled(resolution=0.45)  # every kind of layer, in a few ms
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -52,7 +53,8 @@ def profile_device(setting: Setting, minutes: float = 5.0, note: Note | None = N
             group = list(islice(drawn, _GROUP))
             timings += measure([prepare(arch, setting) for arch in group], reference)
             networks += group
-            tell(f"{len(networks)} networks measured, {max(0.0, end - time.monotonic()) / 60:.1f} minutes to go")
+            if len(networks) % _TOLD_EVERY == 0:
+                tell(_progress(len(networks), end - time.monotonic()))
     _tell_of_others(timings, tell)
     relative = [t.relative for t in timings if t.relative is not None]
     reference_ms = median(t.median_ms / r for t, r in zip(timings, relative, strict=True))
@@ -76,6 +78,12 @@ def measure_architectures_ms(archs: Sequence[Architecture], setting: Setting, ro
     """The same for several, which are in memory together and measured in turn."""
     with torch_threads(setting):
         return measure([prepare(arch, setting) for arch in archs], prepare(_REFERENCE, setting), rounds=rounds)
+
+
+def _progress(networks: int, seconds_left: float) -> str:
+    if seconds_left > 0:
+        return f"{networks} networks measured, {seconds_left / 60:.1f} minutes to go"
+    return f"{networks} networks measured of at least {LEAST_NETWORKS}"
 
 
 def _silent(text: str) -> None:

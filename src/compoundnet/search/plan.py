@@ -14,7 +14,7 @@ from compoundnet.scaling.baseline import AXES, Baseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.design import plain
 from compoundnet.scaling.solver import along, choices
-from compoundnet.search.simplex import Floats
+from compoundnet.search.answers.simplex import Floats
 from compoundnet.search.trials import Candidate
 
 _UNEQUAL = 0.05  # share of MACs from which a difference is said
@@ -63,11 +63,18 @@ def plan_axes(baseline: Baseline, rules: Mapping[str, Rule], factors: Sequence[f
     one = _at(baseline, 1.0, Multipliers(1.0, 1.0, 1.0))
     candidates += [one.candidate("x1", seed, {"rule": "baseline"}) for seed in seeds]
     for factor in factors:
+        named: dict[str, str] = {}  # the rule of each network
         for name, rule in rules.items():
             found = _sized(baseline, rule, factor)
             if found is None:
                 notes.append(f"no network along {name} costs about {factor:g} times the baseline")
                 continue
+            if found.network in named:
+                notes.append(
+                    f"{name} at x{factor:g} rounds to the network of {named[found.network]}; it is not trained twice"
+                )
+                continue
+            named[found.network] = name
             if abs(found.macs_factor / factor - 1) > _UNEQUAL:
                 notes.append(f"{name} at x{factor:g}: rounding leaves no network nearer than x{found.macs_factor:.3g}")
             candidates += [found.candidate(f"x{factor:g}", seed, {"rule": name}) for seed in seeds]

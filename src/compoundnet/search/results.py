@@ -12,12 +12,12 @@ from compoundnet.errors import FailureError, RequestError
 from compoundnet.files import write_atomically
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.accuracy import AccuracyModel, fit
-from compoundnet.search import axes, coefficients
-from compoundnet.search.charts import cost_chart, save
-from compoundnet.search.page import axes_page, coefficients_page, write_csv
+from compoundnet.search.answers import axes, coefficients
+from compoundnet.search.answers.charts import cost_chart, save
+from compoundnet.search.answers.page import axes_page, coefficients_page, write_csv
+from compoundnet.search.answers.triangle import triangle_chart
 from compoundnet.search.study import Request
 from compoundnet.search.trials import Outcome
-from compoundnet.search.triangle import triangle_chart
 
 __all__ = ["accuracy_model", "write_results"]
 

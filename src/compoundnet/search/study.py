@@ -19,13 +19,13 @@ from compoundnet.data import Dataset, open_dataset, subset
 from compoundnet.errors import RequestError
 from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
 from compoundnet.scaling.compound import Rule, find
+from compoundnet.search.answers.surface import next_points
+from compoundnet.search.engine.halving import gives_up
+from compoundnet.search.engine.storage import Study
+from compoundnet.search.engine.worker import Event, work
 from compoundnet.search.evaluate import Setting, train_candidate
-from compoundnet.search.halving import gives_up
 from compoundnet.search.plan import Plan, plan_axes, plan_coefficients
-from compoundnet.search.storage import Study
-from compoundnet.search.surface import next_points
 from compoundnet.search.trials import Candidate, Outcome
-from compoundnet.search.worker import Event, work
 from compoundnet.train.progress import Advance, Observer
 from compoundnet.train.recipe import Recipe
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from compoundnet.data import Batch, mix, normalize, seed_for
-from compoundnet.errors import FailureError, StoppedError
+from compoundnet.errors import FailureError, RequestError, StoppedError
 from compoundnet.evaluate.inference import outputs
 from compoundnet.train.checkpoint import (
     optimizer_tensors,
@@ -96,7 +96,11 @@ def train_network(network: nn.Module, job: Job) -> None:
     last, best = (folder.checkpoint_folder / name for name in ("last.safetensors", "best.safetensors"))
     training = _Training(network, plan, rows=sum(row["phase"] == "head" for row in folder.read_metrics()))
     if stored := read_checkpoint(last):
-        training.restore(*stored)
+        try:
+            training.restore(*stored)
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            told = str(error).splitlines()[0]
+            raise RequestError(f"checkpoint {last} is of something else ({told}); remove it to train anew") from error
         folder.write_metrics(folder.read_metrics()[: training.at.rows])
 
     def save() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from compoundnet.checks import check_whole
 from compoundnet.data import Batch, Dataset, Split, batches
 from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
@@ -13,6 +14,7 @@ from compoundnet.train.recipe import Recipe
 
 __all__ = ["Plan", "make_plan", "training_batches"]
 
+_MOST_WORKERS = 1024
 _SKEWED = 4.0  # largest class over smallest, from which "auto" balances
 
 
@@ -45,6 +47,8 @@ def make_plan(recipe: Recipe, dataset: Dataset, preprocessing: Preprocessing, de
         RequestError: no such device, or a precision it cannot do.
     """
     _check_device(device)
+    if workers is not None:
+        check_whole("workers", workers, least=0, most=_MOST_WORKERS)
     images = len(dataset.train)
     batch_size = min(recipe.batch_size, images)
     if batch_size == 1 and recipe.norm != "frozen" and recipe.epochs:
@@ -96,7 +100,7 @@ def training_batches(plan: Plan, split: Split, epoch: int, start: int = 0) -> It
 
 def _check_device(device: str) -> None:
     try:
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).item()  # a device that holds no values is none to train on
     except (RuntimeError, AssertionError) as error:
         raise RequestError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
 

@@ -1,11 +1,12 @@
 """A recipe: everything about a training but the architecture and the data, as one value."""
 
 import json
-import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from compoundnet.checks import LARGEST, check_choice, check_number, check_whole
 from compoundnet.data.augment import Augmentation
 from compoundnet.errors import RequestError, unknown
 
@@ -33,6 +34,8 @@ _NOT_NEGATIVE = (
     "step_epochs", "clip_norm",
 )  # fmt: skip
 _SHARES = ("momentum", "label_smoothing", "ema_decay", "step_decay", "dropout", "drop_path", "head_is_enough")
+_LARGEST_NUMBER = 1e30  # float32 overflows not far beyond
+_LARGEST_SEED = 2**63 - 1  # what torch takes
 _MAY_BE_NONE = ("dropout", "drop_path", "resolution")
 
 
@@ -106,24 +109,21 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise unknown(f"recipe {name}", str(getattr(self, name)), choices)
+            check_choice(f"recipe {name}", getattr(self, name), choices)
         for name, least in _WHOLE_FROM.items():
-            self._check(name, (int,), least, math.inf, f"a whole number of at least {least}")
+            if getattr(self, name) is not None or name not in _MAY_BE_NONE:
+                most = _LARGEST_SEED if name == "seed" else LARGEST
+                check_whole(f"recipe {name}", getattr(self, name), least=least, most=most)
         for name in _NOT_NEGATIVE:
-            self._check(name, (int, float), 0, math.inf, "a number of at least 0")
+            self._check(name, lambda x: 0 <= x <= _LARGEST_NUMBER, f"be a number from 0 to {_LARGEST_NUMBER:g}")
         for name in _SHARES:
-            self._check(name, (int, float), 0, 1, "a number in 0..1")
+            self._check(name, lambda x: 0 <= x <= 1, "be a number in 0..1")
         if not self.epochs and not self.head_epochs:
             raise RequestError("recipe epochs and head_epochs are both 0; at least one phase must train")
 
-    def _check(self, name: str, kinds: tuple[type, ...], least: float, most: float, wanted: str) -> None:
-        value: Any = getattr(self, name)
-        if value is None and name in _MAY_BE_NONE:
-            return
-        is_number = isinstance(value, kinds) and not isinstance(value, bool)
-        if not is_number or not least <= value <= most or value == math.inf:
-            raise RequestError(f"recipe {name} is {value!r}; it must be {wanted}")
+    def _check(self, name: str, fits: Callable[[float], bool], right: str) -> None:
+        if getattr(self, name) is not None or name not in _MAY_BE_NONE:
+            check_number(f"recipe {name}", getattr(self, name), fits, right)
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that :meth:`from_json` reads back equal."""

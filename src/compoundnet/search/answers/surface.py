@@ -1,0 +1,319 @@
+"""Accuracy over the triangle of cost shares: a quadratic fitted to what was trained, with its uncertainty.
+
+A mixture polynomial of second degree (Scheffé 1958) in the shares, the same for every group, plus an
+offset a group: what a doubled and a quadrupled cost have in common is the shape. Networks count by
+1 / (misfit + seed noise), both estimated from the data; where these leave a coefficient open, a wide
+normal prior holds it (ridge), and the uncertainty says so.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from compoundnet.errors import RequestError
+from compoundnet.search.answers import mixture
+from compoundnet.search.answers.mixture import SHAPE_COLUMNS, Form, shape_terms
+from compoundnet.search.answers.networks import Network, pool
+from compoundnet.search.answers.simplex import Floats, grid, hull, inside, to_plane
+from compoundnet.search.trials import Candidate, Outcome
+
+__all__ = ["Difference", "Form", "Surface", "fewest_networks", "fit", "next_points"]
+
+_STEPS = 100  # of a share: 0.01 of a doubled cost is 0.7 % of alpha, finer than rounding to a network
+_COARSE_STEPS = 20  # for maxima of smooth functions over the triangle
+_PAYS = 0.95  # a form must bring the error of prediction down to this much of the simpler one's
+_LEVELLED = 1e-9  # room that is left to a network's residual where the fit goes through it
+
+
+class Difference(NamedTuple):
+    """A difference of accuracy, in 0..1, with the ends of its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Surface:
+    """A fitted surface; :func:`fit` makes it.
+
+    Attributes:
+        form: what was fitted.
+        groups: names, in the order of the offsets.
+        tried: shares of the networks it was fitted to, ``(n, 3)``.
+        coefficients: ``(p,)``, of the response: an offset a group, the shape's six, then those of the form.
+        covariance: of the coefficients, ``(p, p)``.
+        seed_noise: standard deviation of the response between seeds; None if no network has two.
+        misfit: standard deviation of networks about the surface beyond seed noise.
+        error: root mean square error, in accuracy, of predicting a network from the others.
+        flat_error: the same for offsets alone, without a shape.
+        flat_p: probability of a shape this strong if there were none (F test).
+        influence: ``(p, n)``: how a change of a network's response moves each coefficient.
+        residuals: ``(n,)``: by how much each network misses, freed of its own pull on the fit.
+    """
+
+    form: Form
+    groups: tuple[str, ...]
+    tried: Floats
+    coefficients: Floats
+    covariance: Floats
+    seed_noise: float | None
+    misfit: float
+    error: float
+    flat_error: float
+    flat_p: float
+    influence: Floats
+    residuals: Floats
+
+    def predict(self, shares: ArrayLike, group: str) -> tuple[Floats, Floats]:
+        """Accuracy and its standard error, each ``(m,)``, for shares ``(m, 3)`` at the group's nominal cost."""
+        at = np.atleast_2d(np.asarray(shares, dtype=np.float64))
+        index = np.full(len(at), self.groups.index(group))
+        rows = mixture.design(at, index, np.zeros(len(at)), len(self.groups), self.form)
+        mean: Floats = rows @ self.coefficients
+        error: Floats = np.sqrt(((rows @ self.covariance) * rows).sum(axis=1))
+        if not self.form.logit:
+            return mean, error
+        accuracy = mixture.expit(mean)
+        return accuracy, error * accuracy * (1 - accuracy)
+
+    def height(self, shares: ArrayLike) -> Floats:
+        """The response ``(m,)`` at shares ``(m, 3)`` over that in the middle of the triangle, averaged over groups."""
+        at = np.atleast_2d(np.asarray(shares, dtype=np.float64))
+        height: Floats = shape_terms(at) @ self.coefficients[self._shape]
+        return height
+
+    def gain(self, shares: ArrayLike, other: ArrayLike) -> tuple[float, float]:
+        """Height at ``shares`` (3,) over that at ``other``, and its standard error."""
+        row = shape_terms(np.atleast_2d(shares))[0] - shape_terms(np.atleast_2d(other))[0]
+        variance = float(row @ self.covariance[self._shape, self._shape] @ row)
+        mean = float(row @ self.coefficients[self._shape])
+        return mean, math.sqrt(max(0.0, variance))
+
+    def expecting(self, network: Network) -> "Surface":
+        """The surface as it would be if the network, once trained, came out exactly as predicted: only surer."""
+        row = np.zeros(len(self.coefficients))
+        row[self._shape] = shape_terms(np.atleast_2d(network.shares))[0]
+        if network.group in self.groups:
+            row[self.groups.index(network.group)] = 1.0
+        pull = self.covariance @ row
+        noise = self.misfit**2 + (self.seed_noise or 0.0) ** 2
+        return replace(self, covariance=self.covariance - np.outer(pull, pull) / (noise + row @ pull))
+
+    def maximum(self) -> Floats:
+        """The shares ``(3,)`` where the surface, averaged over groups, is highest within what was tried."""
+        best: Floats = self.maximisers(self.coefficients[:, None])[0]
+        return best
+
+    def group_maximum(self, group: str) -> Floats:
+        """The shares ``(3,)`` where the surface of one group is highest within what was tried."""
+        places = _places(self.tried, _STEPS)
+        best: Floats = places[self.predict(places, group)[0].argmax()]
+        return best
+
+    def maximisers(self, coefficients: Floats) -> Floats:
+        """The same for each of the coefficients ``(p, b)``: ``(b, 3)``."""
+        places = _places(self.tried, _STEPS)
+        best: Floats = places[(shape_terms(places) @ coefficients[self._shape]).argmax(axis=0)]
+        return best
+
+    def draws(self, signs: Floats) -> Floats:
+        """Coefficients ``(p, b)`` of a bootstrap: each network's residual comes back with a sign of ``(n, b)``.
+
+        The wild bootstrap (Wu 1986). It resamples networks with all their seeds: a network's residual
+        holds the noise of its seeds already, and resampling them once more would count it twice. A
+        design of few networks stays whole, where drawing networks with replacement loses corners.
+        """
+        drawn: Floats = self.coefficients[:, None] + self.influence @ (self.residuals[:, None] * signs)
+        return drawn
+
+    def difference(self, shares: ArrayLike, other: ArrayLike, draws: Floats, level: float) -> Difference:
+        """Accuracy at ``shares`` less that at ``other``, averaged over groups, with an interval.
+
+        The interval holds for every place that was tried at once (studentised maximal deviation of the
+        draws), so that it stays honest although ``shares`` was chosen for being the best of them.
+        """
+        against = shape_terms(np.atleast_2d(np.asarray(other, dtype=np.float64)))
+        places = np.concatenate([_places(self.tried, _COARSE_STEPS), np.atleast_2d(shares)])
+        rows = shape_terms(places) - against
+        off = rows @ (draws - self.coefficients[:, None])[self._shape]
+        spread = off.std(axis=1)
+        moved = spread > _LEVELLED * max(1.0, float(spread.max()))
+        reach = float(np.quantile(np.abs(off[moved] / spread[moved, None]).max(axis=0), level)) if moved.any() else 0.0
+        gain = float(rows[-1] @ self.coefficients[self._shape])
+        ends = (gain, gain - reach * float(spread[-1]), gain + reach * float(spread[-1]))
+        return Difference(*(self._as_accuracy(end, float(against[0] @ self.coefficients[self._shape])) for end in ends))
+
+    @property
+    def _shape(self) -> slice:
+        return slice(len(self.groups), len(self.groups) + SHAPE_COLUMNS)
+
+    def _as_accuracy(self, gain: float, height: float) -> float:
+        """A gain of the response over a place of that height as accuracy, averaged over groups."""
+        if not self.form.logit:
+            return gain
+        base = self.coefficients[: len(self.groups)] + height
+        return float((mixture.expit(base + gain) - mixture.expit(base)).mean())
+
+
+def fewest_networks(groups: int) -> int:
+    """Networks below which no surface is fitted: three more than it has coefficients."""
+    return Form().coefficients(groups) + 3
+
+
+def fit(networks: Sequence[Network], form: Form | None = None) -> Surface:
+    """The surface of the networks that have a final accuracy, measured or estimated.
+
+    Without a form: the simplest, unless another predicts networks that were left out better by 5 %. A
+    slope on realised cost, linear terms by group, and the logit each have to earn their place.
+
+    Raises:
+        RequestError: too few networks for the coefficients.
+    """
+    usable = [network for network in networks if network.values or network.estimates]
+    groups = tuple(dict.fromkeys(network.group for network in usable))
+    if len(usable) < fewest_networks(len(groups)):
+        raise RequestError(
+            f"{len(usable)} networks in {len(groups)} groups have a final accuracy; "
+            f"a surface over the shares needs {fewest_networks(len(groups))}"
+        )
+    if form is not None:
+        return _fit(usable, groups, form)
+    best, *others = (_fit(usable, groups, form) for form in _forms(usable, len(groups)))
+    for other in others:
+        if other.error < _PAYS * best.error:
+            best = other
+    return best
+
+
+def next_points(outcomes: Iterable[Outcome], candidates: Sequence[Candidate], n: int) -> tuple[Candidate, ...]:
+    """The ``n`` networks that most deserve to be trained next: their candidates, every seed.
+
+    Where the outcomes carry a surface, by expected improvement over the best that was tried (Jones et
+    al. 1998), one after another, each as if it had come out as predicted. Where they do not yet, the
+    network farthest from all that were tried in its group. A pure function: a study that was killed
+    decides the same again. Networks of which a trial has ended, whatever came of it, are not proposed.
+    """
+    outcomes = list(outcomes)
+    tried = pool(outcomes) if outcomes else ()
+    done = {(network.group, network.name) for network in tried}
+    waiting = [c for c in candidates if (c.group, c.network) not in done]
+    untried = pool(Outcome(candidate=c, state="failed", value=None) for c in waiting) if waiting else ()
+    usable = [network for network in tried if network.values or network.estimates]
+    if len(usable) >= fewest_networks(len({network.group for network in usable})):
+        chosen = _improving(usable, untried, n)
+    else:
+        chosen = _farthest(tried, untried, n)
+    return tuple(c for network in chosen for c in waiting if (c.group, c.network) == (network.group, network.name))
+
+
+def _improving(tried: Sequence[Network], untried: Sequence[Network], n: int) -> list[Network]:
+    surface = fit(tried)
+    best = max((network.shares for network in tried), key=lambda shares: float(surface.height(shares)[0]))
+    left, chosen = list(untried), list[Network]()
+    while left and len(chosen) < n:
+        gains = [_expected_improvement(*surface.gain(network.shares, best)) for network in left]
+        chosen.append(left.pop(gains.index(max(gains))))
+        surface = surface.expecting(chosen[-1])
+    return chosen
+
+
+def _expected_improvement(mean: float, error: float) -> float:
+    if error <= 0:
+        return max(0.0, mean)
+    ratio = mean / error
+    return mean * math.erfc(-ratio / math.sqrt(2)) / 2 + error * math.exp(-ratio * ratio / 2) / math.sqrt(2 * math.pi)
+
+
+def _farthest(tried: Sequence[Network], untried: Sequence[Network], n: int) -> list[Network]:
+    """Where nothing of a group was tried, first the network nearest the middle of the triangle."""
+    seen = {u.group: [to_plane(t.shares) for t in tried if t.group == u.group] for u in untried}
+    middle = to_plane([1 / 3] * 3)
+
+    def loneliness(network: Network) -> tuple[float, float]:
+        at = to_plane(network.shares)
+        nearest = min((float(np.linalg.norm(at - other)) for other in seen[network.group]), default=math.inf)
+        return nearest, -float(np.linalg.norm(at - middle))
+
+    left, chosen = list(untried), list[Network]()
+    while left and len(chosen) < n:
+        chosen.append(max(left, key=loneliness))
+        left.remove(chosen[-1])
+        seen[chosen[-1].group].append(to_plane(chosen[-1].shares))
+    return chosen
+
+
+def _forms(networks: Sequence[Network], groups: int) -> list[Form]:
+    """The forms that the data can carry, the simplest first."""
+    ratios = [network.cost_ratio or 0.0 for network in networks]
+    may_cost = min(ratios) > 0 and max(ratios) > 1.01 * min(ratios)
+    choices = product((False, True), (False, True) if groups > 1 else (False,), (False, True) if may_cost else (False,))
+    forms = [Form(logit=logit, by_group=by_group, cost=cost) for logit, by_group, cost in choices]
+    carried = [form for form in forms if form.coefficients(groups) + 3 <= len(networks)]
+    return sorted(carried, key=lambda form: form.coefficients(groups))
+
+
+def _fit(networks: Sequence[Network], groups: tuple[str, ...], form: Form) -> Surface:
+    seen = mixture.observe(networks, groups, form)
+    full = mixture.design(seen.shares, seen.group, seen.cost, len(groups), form)
+    flat = full[:, : len(groups)]
+    spread = max(1e-6, float((seen.response - flat @ np.linalg.pinv(flat) @ seen.response).std()))
+    variance = mixture.misfit(full, seen, len(groups), spread)
+    weights = 1 / (variance + seen.noise)
+    covariance = mixture.solve(full, weights, len(groups), spread)
+    influence = covariance @ (full.T * weights)
+    flat_influence = np.linalg.pinv((flat.T * weights) @ flat) @ (flat.T * weights)
+    residuals, left_out = _misses(full, influence, seen.response)
+    flat_residuals, flat_left_out = _misses(flat, flat_influence, seen.response)
+    return Surface(
+        form=form,
+        groups=groups,
+        tried=seen.shares,
+        coefficients=influence @ seen.response,
+        covariance=covariance,
+        seed_noise=seen.seed_noise,
+        misfit=float(np.sqrt(variance)),
+        error=_error(seen.response, left_out, form),
+        flat_error=_error(seen.response, flat_left_out, form),
+        flat_p=_flat_p(full, flat, float(weights @ residuals**2), float(weights @ flat_residuals**2)),
+        influence=influence,
+        residuals=left_out,
+    )
+
+
+def _misses(columns: Floats, influence: Floats, response: Floats) -> tuple[Floats, Floats]:
+    """Residuals, and what they would be if each network had been left out of the fit; 0 where only it decides."""
+    residuals = response - columns @ (influence @ response)
+    room = 1 - (columns * influence.T).sum(axis=1)
+    left_out = np.where(room > _LEVELLED, residuals / np.maximum(room, _LEVELLED), 0.0)
+    return residuals, left_out
+
+
+def _error(response: Floats, left_out: Floats, form: Form) -> float:
+    """Root mean square in accuracy."""
+    misses = mixture.expit(response) - mixture.expit(response - left_out) if form.logit else left_out
+    return float(np.sqrt((misses**2).mean()))
+
+
+def _flat_p(full: Floats, flat: Floats, squares: float, flat_squares: float) -> float:
+    from scipy.stats import f
+
+    rank = int(np.linalg.matrix_rank(full))
+    extra, freedom = rank - flat.shape[1], len(full) - rank
+    if not extra or flat_squares <= squares:
+        return 1.0
+    if squares <= 1e-15 * flat_squares:
+        return 0.0
+    return float(f.sf((flat_squares - squares) / extra / (squares / freedom), extra, freedom))
+
+
+def _places(tried: Floats, steps: int) -> Floats:
+    """Where a maximum may lie: the grid within the hull of what was tried, and the tried shares themselves."""
+    places = grid(steps)
+    corners = hull(to_plane(tried))
+    return np.concatenate([places[inside(to_plane(places), corners) >= 0], tried])

@@ -1,0 +1,159 @@
+"""coefficients, study, worker: from the command line to the files they leave, and what they refuse."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from commandline import run
+from compoundnet.scaling import Rule
+from compoundnet.search.engine.opening import open_study
+from compoundnet.search.engine.storage import outcomes
+from tiny import ARCH, pictures
+
+FINE = replace(ARCH, rounding=replace(ARCH.rounding, channel_multiple=1, channel_floor=0))
+QUICK = ("--epochs", "2", "--batch-size", "8", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with images and a baseline in it."""
+    folder = tmp_path_factory.mktemp("search")
+    pictures(folder / "images")
+    (folder / "net.json").write_text(FINE.to_json())
+    return folder
+
+
+def asked(place: Path, verb: str, study: Path, *more: object) -> tuple[object, ...]:
+    return (verb, place / "net.json", place / "images", "-o", study, *QUICK, *more)
+
+
+def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for verb, words in {
+        "coefficients": (
+            "--phi",
+            "--networks",
+            "--seeds",
+            "--method",
+            "--min-epochs",
+            "--storage",
+            "--jobs",
+            "--epochs",
+        ),
+        "study": ("--factors", "--rules", "--seeds", "--storage", "--jobs", "--learning-rate"),
+        "worker": ("STUDY", "--storage", "--name", "--data", "--device"),
+    }.items():
+        code, out, _ = run(capsys, verb, "--help")
+        assert code == 0 and [word for word in words if word not in out] == []
+
+
+def test_coefficients(capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    words = asked(place, "coefficients", study, "--networks", 4, "--seeds", 1, "--tolerance", 0.2)
+    code, out, err = run(capsys, *words, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert json.loads((study / "result.json").read_text()) == result
+    assert {"alpha", "beta", "gamma"} == set(result["coefficients"])
+    assert len(result["networks"]) == 4 and result["warnings"]
+    assert result["command"].startswith("compoundnet coefficients ")
+    rule = Rule.from_file(study / "rule.json")
+    assert rule == Rule(**result["rule"])
+    for name in ("report.html", "networks.csv", "chart.png", "study.json", "journal.log"):
+        assert (study / name).stat().st_size > 100
+    assert "<script" not in (study / "report.html").read_text()
+    code, out, err = run(capsys, *words)  # all is there: only the analysis again
+    assert code == 0 and "begins" not in err
+    assert "report:" in out and "but:" in out
+    code, _, err = run(capsys, "scale", place / "net.json", "--phi", 1, "--rule", study / "rule.json")
+    assert code == 0, err
+
+
+def test_study_by_two_processes(capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    code, out, err = run(
+        capsys, *asked(place, "study", study, "--rules", "depth", "width", "--factors", 2, "--seeds", 2, "--jobs", 2)
+    )
+    assert code == 0, err
+    with open_study(study) as opened:
+        ended = outcomes(opened)
+    assert len({o.candidate.key for o in ended}) == len(ended) == 3 * 2
+    result = json.loads((study / "result.json").read_text())
+    assert {row["rule"] for row in result["rows"]} == {"baseline", "depth", "width"}
+    assert "report:" in out
+    log = (study / "worker-1.log").read_text()
+    assert "Traceback" not in log
+    assert [path for path in tmp_path.rglob("checkpoint")] == []
+
+
+def test_a_worker_finishes_what_another_left(
+    capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compoundnet.errors import StoppedError
+    from compoundnet.search import study as module
+
+    whole, study = tmp_path / "whole", tmp_path / "study"
+    more = ("--rules", "depth", "--factors", 2, "--seeds", 1)
+    assert run(capsys, *asked(place, "study", whole, *more))[0] == 0
+    with monkeypatch.context() as patched:
+
+        def struck(*args: object, **named: object) -> None:
+            raise StoppedError("stopped for the test")
+
+        patched.setattr(module, "train_candidate", struck)
+        assert run(capsys, *asked(place, "study", study, *more))[0] == 130
+    code, out, err = run(capsys, "worker", study)
+    assert (code, out) == (0, "") and "begins" in err
+    found = []
+    for folder in (whole, study):
+        with open_study(folder) as opened:
+            found.append({o.candidate.key: o.curve for o in outcomes(opened)})
+    assert found[0] == found[1] and len(found[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("verb", "more", "line"),
+    [
+        ("coefficients", ("--networks", "2"), "networks is 2"),
+        ("coefficients", ("--seeds", "0"), "seeds is 0"),
+        ("coefficients", ("--tolerance", "-1"), "tolerance is -1.0"),
+        ("coefficients", ("--phi", "0"), "phis is 0"),
+        ("coefficients", ("--tolerance", "1e-9"), "raise the tolerance"),
+        ("coefficients", ("--train-images", "1"), "1 train images"),
+        ("coefficients", ("--val-images", "100000"), "100000 val images"),
+        ("coefficients", ("--jobs", "0"), "jobs is 0"),
+        ("coefficients", ("--storage", "mysql://x/y"), "mysql"),
+        ("coefficients", ("--resolution", "32"), "train at their own"),
+        ("coefficients", ("--base-resolution", "32"), "goes with a factory"),
+        ("coefficients", ("--recipe", "nowhere.json"), "cannot read recipe"),
+        ("study", ("--rules", "deep"), "unknown scaling rule 'deep'"),
+        ("study", ("--rules", "nowhere.json"), "cannot read rule"),
+        ("study", ("--factors", "0.5"), "factors is 0.5"),
+        ("study", ("--factors", "2", "2"), "different numbers"),
+    ],
+)
+def test_one_clear_line(
+    capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path, verb: str, more: tuple[str, ...], line: str
+) -> None:
+    code, out, err = run(capsys, *asked(place, verb, tmp_path / "study", *more))
+    assert (code, out) == (2, "")
+    last = err.rstrip().rsplit("\n", 1)[-1]
+    assert last.startswith("compoundnet: ") and line in last
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_worker_of_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = run(capsys, "worker", tmp_path)
+    assert code == 2 and "is not a study" in err
+
+
+def test_another_request_is_refused(capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    more = ("--rules", "depth", "--factors", 2, "--seeds", 1)
+    assert run(capsys, *asked(place, "study", study, *more))[0] == 0
+    before = {path: path.read_bytes() for path in study.iterdir() if path.is_file()}
+    code, _, err = run(capsys, *asked(place, "study", study, "--rules", "width", "--factors", 2, "--seeds", 1))
+    assert code == 2 and "another study" in err and "rules" in err
+    assert {path: path.read_bytes() for path in study.iterdir() if path.is_file()} == before

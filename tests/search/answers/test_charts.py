@@ -1,0 +1,206 @@
+"""Charts: they hold what they should, in the page's colours or in a file's, and hostile names stay text."""
+
+import math
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from compoundnet.errors import RequestError
+from compoundnet.search.answers.axes import AxesResult, compare
+from compoundnet.search.answers.charts import cost_chart, curves_chart, networks_chart, save, seed_reach, svg
+from compoundnet.search.answers.coefficients import CoefficientsResult, analyse
+from compoundnet.search.answers.networks import pool
+from compoundnet.search.answers.triangle import triangle_chart
+from compoundnet.search.trials import Outcome
+from search.answers.synthetic import axes_study, bowl, candidate, study, trial
+
+GAINS = {"depth": (0.02, 0.03), "width": (0.03, 0.05), "resolution": (0.03, 0.05), "compound": (0.06, 0.10)}
+HOSTILE = "<script>alert(1)</script> & \x1b caf\udce9"
+
+
+@cache
+def coefficients() -> tuple[list[Outcome], CoefficientsResult]:
+    outcomes = study(bowl((0.25, 0.35, 0.4)), np.random.default_rng(0), steps=4)
+    return outcomes, analyse(outcomes)
+
+
+@cache
+def axes() -> tuple[list[Outcome], AxesResult]:
+    outcomes = axes_study(GAINS, np.random.default_rng(0))
+    return outcomes, compare(outcomes)
+
+
+def drawn(chart: Any) -> ElementTree.Element:
+    return ElementTree.fromstring(svg(chart, "name", "label"))
+
+
+def texts(root: ElementTree.Element) -> list[str]:
+    return [element.text or "" for element in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def paths(root: ElementTree.Element, **attributes: str) -> list[ElementTree.Element]:
+    found = root.iter("{http://www.w3.org/2000/svg}path")
+    return [path for path in found if all(path.get(k.replace("_", "-")) == v for k, v in attributes.items())]
+
+
+def marks(chart: Any, kind: str) -> list[list[dict[str, Any]]]:
+    """The rows of every layer of one kind of mark."""
+    spec = chart.to_dict()
+    data = [layer["data"] for layer in spec["layer"] if layer["mark"]["type"] == kind]
+    return [rows["values"] if "values" in rows else spec["datasets"][rows["name"]] for rows in data]
+
+
+def test_the_triangle_has_a_dot_for_every_network_and_the_letters_of_the_published_rules() -> None:
+    _, result = coefficients()
+    root = drawn(triangle_chart(result))
+    assert len(paths(root, stroke="var(--ink)", stroke_width="0.9")) == 15
+    assert len(paths(root, stroke_dasharray="4,3")) == 1
+    words = texts(root)
+    assert {"depth alone", "width alone", "resolution alone", "best rule", "% for depth →", "80"} <= set(words)
+    assert all(words.count(letter) == 2 for letter in "ESGTUF")
+
+
+def test_the_best_rule_stands_where_its_shares_say() -> None:
+    _, result = coefficients()
+    best = [rows for rows in marks(triangle_chart(result), "point") if len(rows) == 1]
+    place = best[0][0]
+    assert place["y"] == pytest.approx(result.rule.depth * 3**0.5 / 2)
+    assert place["x"] == pytest.approx(result.rule.resolution + result.rule.depth / 2)
+
+
+def test_better_is_deeper_blue() -> None:
+    _, result = coefficients()
+    bands, *_ = marks(triangle_chart(result), "line")
+    away: dict[int, list[float]] = {}
+    peak = (0.4 + 0.25 / 2, 0.25 * 3**0.5 / 2)
+    for row in bands:
+        (blue,) = re.findall(r"(\d+)%", row["fill"])
+        away.setdefault(int(blue), []).append(math.dist((row["x"], row["y"]), peak))
+    distances = [np.mean(away[blue]) for blue in sorted(away, reverse=True)]
+    assert len(distances) >= 5
+    assert distances == sorted(distances)
+
+
+def test_only_what_was_tried_is_shaded() -> None:
+    outcomes = [
+        o for o in study(bowl((0.3, 0.3, 0.4)), np.random.default_rng(0)) if o.candidate.tags["shares"][0] < 0.5
+    ]
+    bands, *_ = marks(triangle_chart(analyse(outcomes)), "line")
+    assert 0.3 < max(row["y"] for row in bands) <= 0.4 * 3**0.5 / 2 + 1 / 64
+    assert min(row["y"] for row in bands) == 0
+
+
+@pytest.mark.parametrize("networks", [1, 2, 3])
+def test_few_networks_are_drawn_without_a_surface(networks: int) -> None:
+    result = analyse(study(bowl((0.3, 0.3, 0.4)), np.random.default_rng(0), networks=networks))
+    root = drawn(triangle_chart(result))
+    assert len(paths(root, stroke="var(--ink)", stroke_width="0.9")) == networks
+    assert "depth / width / resolution, %" in texts(drawn(networks_chart(result, "phi 1")))
+
+
+def test_every_rule_has_a_line_from_the_baseline_and_an_interval_at_each_cost() -> None:
+    _, result = axes()
+    chart = cost_chart(result)
+    lines = marks(chart, "line")
+    assert len(lines) == 4
+    assert all([row["factor"] for row in rows] == [1, 2, 4] for rows in lines)
+    assert sum(map(len, marks(chart, "rule"))) == 9
+    words = texts(drawn(chart))
+    assert {"compound", "depth", "width", "resolution", "baseline", "realised MACs", "accuracy", "20M", "80M"} <= set(
+        words
+    )
+
+
+def test_one_seed_and_no_baseline_can_be_drawn() -> None:
+    outcomes = [
+        o for o in axes_study(GAINS, np.random.default_rng(0), seeds=1) if o.candidate.tags["rule"] != "baseline"
+    ]
+    chart = cost_chart(compare(outcomes))
+    assert sum(map(len, marks(chart, "rule"))) == 0
+    assert all(len(rows) == 2 for rows in marks(chart, "line"))
+    drawn(chart)
+
+
+def test_a_curve_for_every_trial_and_a_dot_where_one_was_stopped() -> None:
+    outcomes, _ = axes()
+    stopped = replace(outcomes[0], state="pruned", curve=outcomes[0].curve[:4])
+    lines, dots = (marks(curves_chart([stopped, *outcomes[1:]], "rule"), kind)[0] for kind in ("line", "circle"))
+    assert len({row["trial"] for row in lines}) == len(outcomes)
+    assert [(row["epoch"], row["trial"]) for row in dots] == [(4, 0)]
+    assert {row["name"] for row in lines} == {"baseline", *GAINS}
+
+
+def test_curves_need_accuracies() -> None:
+    outcomes, _ = axes()
+    with pytest.raises(RequestError, match="no trial has a curve"):
+        curves_chart([replace(o, curve=()) for o in outcomes])
+    holes = replace(outcomes[0], curve=(0.1, float("nan"), 0.3))
+    assert [row["epoch"] for row in marks(curves_chart([holes]), "line")[0]] == [1, 3]
+
+
+def test_networks_are_sorted_with_their_intervals() -> None:
+    _, result = coefficients()
+    chart = networks_chart(result, "phi 1")
+    rows = marks(chart, "circle")[0]
+    assert [row["accuracy"] for row in rows] == sorted((row["accuracy"] for row in rows), reverse=True)
+    assert all(row["low"] < row["accuracy"] < row["high"] for row in rows)
+    assert rows[0]["name"] in texts(drawn(chart))
+    with pytest.raises(RequestError, match="no network of group 'phi 7'"):
+        networks_chart(result, "phi 7")
+
+
+def test_two_networks_of_the_same_rounded_shares_keep_a_row_each() -> None:
+    result = analyse([trial(candidate(shares), 0.7) for shares in ((0.301, 0.3, 0.399), (0.302, 0.3, 0.398))])
+    assert texts(drawn(networks_chart(result, "phi 1"))).count("30 / 30 / 40") == 2
+
+
+def test_the_noise_between_seeds_is_pooled() -> None:
+    rng = np.random.default_rng(0)
+    networks = pool(study(bowl((0.3, 0.3, 0.4)), rng, steps=10, noise=0.01))
+    reach = seed_reach(networks)
+    assert reach is not None
+    assert reach(1) == pytest.approx(1.66 * 0.01, rel=0.2)
+    assert reach(4) == pytest.approx(reach(1) / 2)
+    assert seed_reach(pool(study(bowl((0.3, 0.3, 0.4)), rng, seeds=1))) is None
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_files_have_colours_instead_of_variables(tmp_path: Path, suffix: str) -> None:
+    _, result = coefficients()
+    path = tmp_path / f"chart{suffix}"
+    save(triangle_chart(result), path)
+    if suffix == ".svg":
+        text = path.read_text()
+        assert "var(" not in text
+        assert "color-mix" not in text
+        assert "#2f62c9" in text or "#b84a18" in text
+    else:
+        image = Image.open(path).convert("RGB")
+        assert image.getpixel((1, 1)) == (0xFA, 0xF9, 0xF7)
+        assert len(image.getcolors(1 << 20) or []) > 20
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"ends in \.png or \.svg"):
+        save(cost_chart(axes()[1]), tmp_path / "chart.bmp")
+    assert not list(tmp_path.iterdir())
+
+
+def test_hostile_names_stay_text() -> None:
+    outcomes = [
+        replace(o, candidate=replace(o.candidate, tags={**o.candidate.tags, "rule": HOSTILE}))
+        if o.candidate.tags["rule"] == "compound"
+        else o
+        for o in axes()[0]
+    ]
+    for chart in (cost_chart(compare(outcomes)), curves_chart(outcomes, "rule")):
+        text = svg(chart, "name", "label")
+        assert "<script" not in text
+        assert any("alert(1)" in word for word in texts(ElementTree.fromstring(text)))
