@@ -19,7 +19,7 @@ import numpy as np
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture, Number
-from compoundnet.cost import Cost
+from compoundnet.cost import Cost, training_bytes
 from compoundnet.errors import RequestError
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.baseline import ArchitectureBaseline, Axis, Baseline
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FactoryBaseline", "Scaled", "is_factory", "open_baseline"]
 
-_STEP = 2 ** (1 / 8)  # between multipliers of depth and width that are tried: 9 %
+_STEP = 2 ** (1 / 4)  # between multipliers of depth and width that are tried: 19 %
 _SIDE_STEP = 8  # pixels
 _SHOWN = 160  # characters of somebody else's error
 
@@ -50,7 +50,7 @@ class Scaled:
 class FactoryBaseline:
     """A factory as a :class:`compoundnet.scaling.baseline.Baseline`: costs counted, breakpoints a fixed grid.
 
-    What a factory rounds to is its own affair, so the networks tried are those on a grid: multipliers 9 %
+    What a factory rounds to is its own affair, so the networks tried are those on a grid: multipliers 19 %
     apart, sides 8 pixels apart.
     """
 
@@ -88,6 +88,10 @@ class FactoryBaseline:
         each = [self.count(float(d), float(w), int(s)) for d, w, s in zip(*(a.ravel() for a in grid), strict=True)]
         columns = {f.name: np.array([getattr(c, f.name) for c in each], np.int64) for f in fields(Cost)}
         return Cost(**{name: column.reshape(grid[0].shape) for name, column in columns.items()})
+
+    def training_bytes(self, depth: "Floats", width: "Floats", resolution: "Floats", batch_size: int) -> "Floats":
+        """:func:`compoundnet.cost.training_bytes` of the counted costs: everything at once, so rather too much."""
+        return np.asarray(training_bytes(self.costs(depth, width, resolution), batch_size), float)
 
     def resolution_at(self, multiplier: float) -> int:
         """The nearest multiple of 8 pixels; at 1 the baseline's own side."""

@@ -1,13 +1,14 @@
 """Baselines and budgets drawn from a seed, and the networks that multipliers make of them, found by trying."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Rounding, Stage
-from compoundnet.cost import Cost
+from compoundnet.cost import training_peak_bytes
 from compoundnet.scaling import RULES, Rule
 from compoundnet.scaling.baseline import ArchitectureBaseline
 from compoundnet.scaling.budget import Budget, spent
@@ -68,9 +69,12 @@ def drawn_budget(draw: random.Random, baseline: ArchitectureBaseline, factor: fl
     return replace(budget, batch_size=16) if budget.training_bytes else budget
 
 
-def fits(costs: Cost, budget: Budget) -> NDArray[np.bool_]:
+def fits(baseline: ArchitectureBaseline, by: Sequence[NDArray[np.float64]], budget: Budget) -> NDArray[np.bool_]:
     """Which networks stay within every limit."""
-    used = spent(costs, budget)
+    peak = training_peak_bytes(
+        baseline.architecture, budget.training_images, depth=by[0], width=by[1], resolution=by[2]
+    )
+    used = spent(baseline.costs(*by), budget, training_bytes=peak)
     return np.all([np.asarray(used[name]) <= limit for name, limit in budget.limits().items()], axis=0)
 
 

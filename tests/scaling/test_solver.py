@@ -26,13 +26,13 @@ def test_along_a_rule_nothing_larger_fits(seed: int) -> None:
     s = np.unique(np.append(np.geomspace(1e-3, 300, 30_000), 1.0))
     by = (s**rule.depth, s ** (rule.width / 2), s ** (rule.resolution / 2))
     enough = np.floor(by[2] * baseline.architecture.resolution) >= 8
-    good = fits(baseline.costs(*by), budget) & enough
+    good = fits(baseline, by, budget) & enough
     if not good.any():
         with pytest.raises(RequestError, match="loosen"):
             along(baseline, rule, budget)
         return
     found = along(baseline, rule, budget)
-    assert fits(baseline.costs(*(np.array([m]) for m in found.scaling)), budget).all()
+    assert fits(baseline, [np.array([m]) for m in found.scaling], budget).all()
     last = np.flatnonzero(good)[-1]
     ours = np.prod([found.scaling.depth, found.scaling.width**2, found.scaling.resolution**2])
     tried, own = (baseline.sizes(*(np.array([m]) for m in ms))[0] for ms in ([b[last] for b in by], found.scaling))
@@ -48,7 +48,7 @@ def test_free_nothing_better_fits(seed: int) -> None:
     lows = {"depth": 1 / 8, "width": 1 / 8, "resolution": max(1 / 8, least)}
     axes = {a: one_each(baseline, a, low, 8) if model.counts(a) else np.ones(1) for a, low in lows.items()}
     by = [grid.ravel() for grid in np.meshgrid(*axes.values(), indexing="ij")]
-    good = fits(baseline.costs(*by), budget)
+    good = fits(baseline, by, budget)
     loss = model.loss(*(baseline.effective(axis, x) for axis, x in zip(axes, by, strict=True)))  # type: ignore[arg-type]
     if not good.any():
         with pytest.raises(RequestError, match="loosen"):
@@ -57,7 +57,7 @@ def test_free_nothing_better_fits(seed: int) -> None:
     found = free(baseline, model, budget)
     columns = [np.array([m]) for m in found.scaling]
     ours = model.loss(*(baseline.effective(axis, x) for axis, x in zip(axes, columns, strict=True)))  # type: ignore[arg-type]
-    assert fits(baseline.costs(*columns), budget).all()
+    assert fits(baseline, columns, budget).all()
     assert ours[0] == pytest.approx(loss[good].min(), rel=1e-12)
     fewest = baseline.costs(*(x[good & (loss <= loss[good].min() * (1 + 1e-14))] for x in by)).macs.min()
     assert found.cost.macs == fewest

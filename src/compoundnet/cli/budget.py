@@ -75,14 +75,11 @@ def _design(
         output: write the architecture there, as JSON.
         json: the description of the network, its scaling, what binds and what the next larger would spend.
     """
-    given = {
-        "macs": max_macs, "params": max_params, "activations": max_activations, "weights_bytes": max_weights,
-        "memory_bytes": max_memory, "training_bytes": max_training_memory, "latency_ms": max_latency_ms,
-    }  # fmt: skip
+    texts = (max_macs, max_params, max_activations, max_weights, max_memory, max_training_memory, max_latency_ms)
     limits = {
         limit.name: parse_quantity(text, limit.unit, limit.flag)
-        for limit in LIMITS
-        if (text := given[limit.name]) is not None
+        for limit, text in zip(LIMITS, texts, strict=True)
+        if text is not None
     }
     budget = Budget(**limits, batch_size=batch_size)
     baseline = _opened(architecture, base_resolution)

@@ -84,7 +84,7 @@ def _scale(
         architecture: a name of compoundnet list, or a JSON file.
         phi: how far; each unit about doubles the MACs. May be fractional, or negative to shrink.
         rule: with phi, how cost is shared among the axes: efficientnet (the default), efficientnet_shipped,
-            efficientnet_x_gpu, efficientnet_x_tpu, uniform, fast, depth, width, resolution; or a rule's JSON file.
+            efficientnet_x_gpu, efficientnet_x_tpu, uniform, fast, depth, width, resolution, or the JSON file of a rule.
         depth: multiplier of every stage's repeats.
         width: multiplier of every width.
         resolution: multiplier of the input side.

@@ -3,17 +3,18 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
 
+from compoundnet.checks import check_whole
 from compoundnet.cli.arguments import Arch, Data, Json, Output, call, print_json, value_of
 from compoundnet.cli.process import stoppable
-from compoundnet.errors import RequestError
 from compoundnet.scaling import Rule
 from compoundnet.scaling.compound import find
 from compoundnet.search.engine.opening import open_study
@@ -21,15 +22,44 @@ from compoundnet.search.engine.storage import Study
 from compoundnet.search.engine.worker import Ended, Event, Reported, Retried, Started, TakenOver, Waiting
 from compoundnet.search.results import write_results
 from compoundnet.search.study import Request, Work, carry_out, prepare, read_data, request_for
-from compoundnet.search.trials import Candidate, Outcome
+from compoundnet.search.trials import Candidate
 from compoundnet.train import Recipe, console, read_recipe
 from compoundnet.train.progress import Note, Observer
 
 __all__ = ["coefficients_command", "study_command", "worker_command"]
 
 StudyPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY")]
-Jobs = Annotated[int, tyro.conf.arg(metavar="N")]
 _RECIPE = "proxy"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Common:
+    """What both kinds of study take.
+
+    Attributes:
+        output: the study's folder, to make or to go on in.
+        seeds: trainings of each network; --seed is the first.
+        train_images: train on so many images only, the same share of each class.
+        val_images: judge by so many images only.
+        base_resolution: side in pixels of a factory's baseline, 224 unless given.
+        storage: postgresql://user@host/database, for workers on many machines; by default a journal in STUDY.
+        jobs: trainings at a time on this machine.
+        device: such as cpu or cuda; by default a GPU if there is one.
+        recipe: of every training: proxy (short, weakly regularised), scratch, or a JSON file. Its values are the
+            defaults below.
+        json: the result for machines.
+    """
+
+    output: Annotated[Path, Output]
+    seeds: int = 3
+    train_images: int | None = None
+    val_images: int | None = None
+    base_resolution: int | None = None
+    storage: str | None = None
+    jobs: int = 1
+    device: str | None = None
+    recipe: str = _RECIPE
+    json: Json = False
 
 
 def coefficients_command(argv: Sequence[str]) -> None:
@@ -40,63 +70,38 @@ def coefficients_command(argv: Sequence[str]) -> None:
         architecture: Arch,
         data: Data,
         /,
-        output: Annotated[Path, Output],
+        common: Annotated[Common, tyro.conf.OmitArgPrefixes],
         phi: tuple[float, ...] = (1.0,),
         networks: int = 15,
-        seeds: int = 3,
         tolerance: float = 0.05,
         method: Literal["grid", "model"] = "grid",
         min_epochs: int = 0,
         reduction: int = 3,
-        train_images: int | None = None,
-        val_images: int | None = None,
-        base_resolution: int | None = None,
-        storage: str | None = None,
-        jobs: Jobs = 1,
-        device: str | None = None,
-        recipe: str = _RECIPE,
-        json: Json = False,
         settings: Annotated[Recipe, tyro.conf.OmitArgPrefixes] = default,
     ) -> None:
         """Search alpha, beta, gamma for a network on images: train networks of equal realised cost, fit the accuracies.
 
         The same command goes on where it was stopped. Leaves rule.json (for scale and design), result.json,
-        networks.csv, charts and report.html in STUDY.
+        networks.csv, chart.png and report.html in STUDY.
 
         Args:
             architecture: a name of compoundnet list, a JSON file, or package.module:factory.
             data: images, as for train; candidates are judged by the validation part.
-            output: the study's folder, to make or to go on in.
+            common: where, how often, by whom.
             phi: cost factors 2^phi; several are fitted together, and trusted more.
             networks: distinct networks to try at each phi, all of nearly the same realised MACs.
-            seeds: trainings of each network.
             tolerance: how far realised MACs may lie from 2^phi times the baseline's, as a share.
             method: grid spreads the networks evenly over the shares of depth, width and resolution; model begins with a
                 third of them and then takes the one that promises most.
             min_epochs: successive halving: epochs before which no training is given up; 0: none is.
             reduction: successive halving: how many trainings arrive for one that goes on.
-            train_images: train on so many images only, the same share of each class.
-            val_images: judge by so many images only.
-            base_resolution: side in pixels of a factory's baseline, 224 unless given.
-            storage: postgresql://user@host/database, for workers on many machines; by default a journal in STUDY.
-            jobs: trainings at a time on this machine.
-            device: such as cpu or cuda; by default a GPU if there is one.
-            recipe: of every training: proxy (short, weakly regularised), scratch, or a JSON file. Its values are the
-                defaults below.
-            json: the result for machines.
             settings: everything else about the trainings.
         """
         more = {
-            "phis": phi, "networks": networks, "seeds": seeds, "tolerance": tolerance, "method": method,
-            "min_epochs": min_epochs, "reduction": reduction, "train_images": train_images, "val_images": val_images,
+            "phis": phi, "networks": networks, "tolerance": tolerance, "method": method, "min_epochs": min_epochs,
+            "reduction": reduction,
         }  # fmt: skip
-        with console() as observer, stoppable() as stop:
-            dataset = read_data(data, train_images, val_images, observer)
-            request = request_for(
-                "coefficients", architecture, data, settings, dataset=dataset, resolution=base_resolution, **more
-            )
-            todo = prepare(request, dataset, device)
-            _finish(_run(output, storage, todo, jobs, observer, stop), output, todo, argv, json)
+        _study("coefficients", architecture, data, common, settings, more, argv)
 
     call("coefficients", run, argv)
 
@@ -109,54 +114,26 @@ def study_command(argv: Sequence[str]) -> None:
         architecture: Arch,
         data: Data,
         /,
-        output: Annotated[Path, Output],
+        common: Annotated[Common, tyro.conf.OmitArgPrefixes],
         factors: tuple[float, ...] = (2.0, 4.0),
         rules: tuple[str, ...] = ("depth", "width", "resolution", "efficientnet"),
-        seeds: int = 3,
-        train_images: int | None = None,
-        val_images: int | None = None,
-        base_resolution: int | None = None,
-        storage: str | None = None,
-        jobs: Jobs = 1,
-        device: str | None = None,
-        recipe: str = _RECIPE,
-        json: Json = False,
         settings: Annotated[Recipe, tyro.conf.OmitArgPrefixes] = default,
     ) -> None:
         """Compare scaling one axis alone with compound rules at equal realised MACs, with error bars.
 
         The same command goes on where it was stopped. Leaves result.json (whose accuracy model design takes),
-        networks.csv, charts and report.html in STUDY.
+        networks.csv, chart.png and report.html in STUDY.
 
         Args:
             architecture: a name of compoundnet list, a JSON file, or package.module:factory.
             data: images, as for train; candidates are judged by the validation part.
-            output: the study's folder, to make or to go on in.
+            common: where, how often, by whom.
             factors: realised MACs, as multiples of the baseline's.
             rules: published rules (see compoundnet scale --help), or JSON files of compoundnet coefficients.
-            seeds: trainings of each network.
-            train_images: train on so many images only, the same share of each class.
-            val_images: judge by so many images only.
-            base_resolution: side in pixels of a factory's baseline, 224 unless given.
-            storage: postgresql://user@host/database, for workers on many machines; by default a journal in STUDY.
-            jobs: trainings at a time on this machine.
-            device: such as cpu or cuda; by default a GPU if there is one.
-            recipe: of every training: proxy (short, weakly regularised), scratch, or a JSON file. Its values are the
-                defaults below.
-            json: the result for machines.
             settings: everything else about the trainings.
         """
-        more = {
-            "factors": factors, "rules": dict(map(_named_rule, rules)), "seeds": seeds,
-            "train_images": train_images, "val_images": val_images,
-        }  # fmt: skip
-        with console() as observer, stoppable() as stop:
-            dataset = read_data(data, train_images, val_images, observer)
-            request = request_for(
-                "axes", architecture, data, settings, dataset=dataset, resolution=base_resolution, **more
-            )
-            todo = prepare(request, dataset, device)
-            _finish(_run(output, storage, todo, jobs, observer, stop), output, todo, argv, json)
+        more = {"factors": factors, "rules": dict(map(_named_rule, rules))}
+        _study("axes", architecture, data, common, settings, more, argv)
 
     call("study", run, argv)
 
@@ -188,16 +165,35 @@ def _worker(
         carry_out(opened, prepare(request, dataset, device), stop=stop, observer=_quiet, told=_teller(observer))
 
 
-def _run(
-    output: Path, storage: str | None, todo: Work, jobs: int, observer: Observer, stop: Callable[[], bool]
-) -> Sequence[Outcome]:
-    """All outcomes of the study, trained here by ``jobs`` processes and wherever else workers joined."""
-    if jobs < 1:
-        raise RequestError(f"jobs is {jobs}; it must be at least 1")
-    for note in todo.plan.notes:
-        print(note, file=sys.stderr)
-    with open_study(output, storage, create=todo.request.to_json()) as opened, _helpers(opened, storage, todo, jobs):
-        return carry_out(opened, todo, stop=stop, observer=_quiet, told=_teller(observer))
+def _study(
+    kind: Literal["coefficients", "axes"], architecture: str, data: str, common: Common, recipe: Recipe,
+    more: Mapping[str, Any], argv: Sequence[str],
+) -> None:  # fmt: skip
+    """Train what the study lacks, here by as many processes as asked for and wherever else workers joined; answer."""
+    check_whole("jobs", common.jobs, most=1024)
+    with console() as observer, stoppable() as stop:
+        dataset = read_data(data, common.train_images, common.val_images, observer)
+        request = request_for(
+            kind, architecture, data, recipe, dataset=dataset, resolution=common.base_resolution, seeds=common.seeds,
+            train_images=common.train_images, val_images=common.val_images, **more,
+        )  # fmt: skip
+        todo = prepare(request, dataset, common.device)
+        for note in todo.plan.notes:
+            observer(Note(note))
+        with (
+            open_study(common.output, common.storage, create=request.to_json()) as opened,
+            _helpers(opened, common.storage, todo, common.jobs),
+        ):
+            outcomes = carry_out(opened, todo, stop=stop, observer=_quiet, told=_teller(observer))
+        verb = "coefficients" if kind == "coefficients" else "study"
+        result = write_results(common.output, request, todo.plan.notes, outcomes, command=[verb, *argv])
+    if common.json:
+        print_json(result)
+        return
+    print(result["answer"])
+    for warning in result["warnings"]:
+        print(f"but: {warning}")
+    print(f"report: {common.output / 'report.html'}")
 
 
 @contextmanager
@@ -228,24 +224,6 @@ def _helpers(study: Study, storage: str | None, todo: Work, jobs: int) -> Iterat
                 print(f"a worker ended with an error; see {log}", file=sys.stderr)
 
 
-def _finish(outcomes: Sequence[Outcome], output: Path, todo: Work, argv: Sequence[str], json: bool) -> None:
-    """Write what the outcomes come to, and say it."""
-    result = write_results(
-        output,
-        todo.request,
-        todo.plan.notes,
-        outcomes,
-        command=["coefficients" if todo.request.kind == "coefficients" else "study", *argv],
-    )
-    if json:
-        print_json(result)
-        return
-    print(result["answer"])
-    for warning in result["warnings"]:
-        print(f"but: {warning}")
-    print(f"report: {output / 'report.html'}")
-
-
 def _named_rule(rule: str) -> tuple[str, list[float] | None]:
     """Name and shares of a rule file; a published rule's name, and None."""
     if not rule.endswith(".json"):
@@ -271,7 +249,9 @@ def _teller(observer: Observer) -> Callable[[Event], None]:
                 pass
             case Ended(outcome):
                 value = "" if outcome.value is None else f" with {100 * outcome.value:.1f} %"
-                observer(Note(f"{_told(outcome.candidate)}: {outcome.state}{value} after {len(outcome.curve)} epochs"))
+                observer(
+                    Note(f"{_told(outcome.candidate)}: {outcome.state}{value} after {_epochs(len(outcome.curve))}")
+                )
             case Retried(candidate, error):
                 observer(Note(f"{_told(candidate)}: failed ({error}), is tried once more"))
             case TakenOver(candidate):
@@ -280,6 +260,10 @@ def _teller(observer: Observer) -> Callable[[Event], None]:
                 observer(Note(f"waiting for other workers: {len(candidates)} trainings"))
 
     return told
+
+
+def _epochs(n: int) -> str:
+    return f"{n} epoch{'s' * (n != 1)}"
 
 
 def _told(candidate: Candidate) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
 from compoundnet.architecture import Architecture, Number, Sizes
-from compoundnet.cost import Cost, cost
+from compoundnet.cost import Cost, cost, training_peak_bytes
 from compoundnet.scaling.compound import Multipliers
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class Baseline(Protocol):
 
     def costs(self, depth: Number, width: Number, resolution: Number) -> Cost:
         """Cost of each, as arrays of the multipliers' shape."""
+
+    def training_bytes(self, depth: "Floats", width: "Floats", resolution: "Floats", batch_size: int) -> "Floats":
+        """Peak of a training step of ``batch_size`` images with AdamW, for each."""
 
     def resolution_at(self, multiplier: float) -> int:
         """Side of the input in pixels."""
@@ -114,6 +117,13 @@ class ArchitectureBaseline:
     def costs(self, depth: Number, width: Number, resolution: Number) -> Cost:
         """:func:`compoundnet.cost.cost`."""
         return cost(self.architecture, depth=depth, width=width, resolution=resolution)
+
+    def training_bytes(self, depth: "Floats", width: "Floats", resolution: "Floats", batch_size: int) -> "Floats":
+        """:func:`compoundnet.cost.training_peak_bytes`."""
+        peaks: Floats = training_peak_bytes(
+            self.architecture, batch_size, depth=depth, width=width, resolution=resolution
+        )
+        return peaks
 
     def resolution_at(self, multiplier: float) -> int:
         """As :meth:`Architecture.sizes` rounds."""

@@ -58,7 +58,7 @@ class Budget:
         memory_bytes: peak of one image's inference, weights included.
         training_bytes: peak of a training step of ``batch_size`` images.
         latency_ms: predicted time of a batch on a profiled device.
-        batch_size: images of a training step; goes with ``training_bytes``.
+        batch_size: images of a training step, 32 unless given; goes with ``training_bytes``. The optimiser is AdamW.
 
     Raises:
         RequestError: no limit at all, one that is not a positive number, or a batch size without its limit.
@@ -87,6 +87,11 @@ class Budget:
             raise RequestError("batch_size goes with a limit on training memory, and there is none")
         if self.batch_size is not None and not (isinstance(self.batch_size, int) and self.batch_size >= 1):
             raise RequestError(f"batch_size is {self.batch_size!r}; it must be a positive whole number")
+
+    @property
+    def training_images(self) -> int:
+        """Of a training step."""
+        return self.batch_size or 32
 
     def limits(self) -> dict[str, float]:
         """The limits that are set, by name."""
@@ -145,21 +150,21 @@ def shown(name: str, value: float) -> str:
     return human_bytes(value) if unit == "bytes" else human(value)
 
 
-def spent(cost: Cost, budget: Budget, latency_ms: Any = None) -> dict[str, Any]:
-    """What a network (or arrays of them) spends of everything that ``budget`` limits."""
-    values: dict[str, Any] = {}
-    for name in budget.limits():
-        if name == "training_bytes":
-            from compoundnet.cost import training_bytes
+def spent(cost: Cost, budget: Budget, *, training_bytes: Any = None, latency_ms: Any = None) -> dict[str, Any]:
+    """What a network (or arrays of them) spends of everything that ``budget`` limits, by the limits' names.
 
-            values[name] = training_bytes(cost, budget.batch_size or 32)
-        elif name == "memory_bytes":
-            values[name] = cost.inference_bytes
-        elif name == "latency_ms":
-            values[name] = latency_ms
-        else:
-            values[name] = getattr(cost, name)
-    return values
+    What no :class:`Cost` can say, the peak of a training step and the latency, is given.
+    """
+    values = {
+        "macs": cost.macs,
+        "params": cost.params,
+        "activations": cost.activations,
+        "weights_bytes": cost.weights_bytes,
+        "memory_bytes": cost.inference_bytes,
+        "training_bytes": training_bytes,
+        "latency_ms": latency_ms,
+    }
+    return {name: values[name] for name in budget.limits()}
 
 
 assert {limit.name for limit in LIMITS} == {f.name for f in fields(Budget)} - {"batch_size"}

@@ -30,12 +30,14 @@ __all__ = ["Found", "along", "choices", "free", "networks_along"]
 
 Many: TypeAlias = "tuple[Floats, Floats, Floats]"
 """Depth, width and resolution multipliers of many candidates."""
+Price: TypeAlias = Callable[[Many], tuple[Cost, dict[str, Any]]]
 Latency: TypeAlias = Callable[[Any, Any, Any], Any]
 """Milliseconds of a baseline at (depth, width, resolution); numbers or arrays."""
 
 _FACTORS = (1e-4, 2.0**20)  # of the cost of the baseline, along a rule
 _USUAL = 9  # the power of two that ends an ordinary budget: B0 to L2 is 2^9 times the MACs
 _AXIS = (1 / 8, 8.0)  # multipliers of one axis, free
+_AXIS_COUNTED = (1 / 2, 4.0)  # where every network must be built to be counted
 _LEAST_SIDE = 8  # pixels
 
 
@@ -89,16 +91,17 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
     """
     import numpy as np
 
-    def overstep(by: Any) -> Any:
-        return _overstep(spent(baseline.costs(*by), budget, latency and latency(*by)), budget)
+    price = _pricer(baseline, budget, latency)
+
+    def overstep(by: Many) -> Any:
+        return _overstep(price(by)[1], budget)
 
     low, high = _range(baseline, rule, budget, overstep)
     s = networks_along(baseline, rule, low, high)
     if not baseline.exact:
         s = _around_last(s, lambda at: bool(overstep(_at(rule, at))[0] <= 1))
     by = _at(rule, s)
-    costs = baseline.costs(*by)
-    used = spent(costs, budget, latency and latency(*by))
+    costs, used = price(by)
     fits = np.flatnonzero(_overstep(used, budget) <= 1)
     if not len(fits):
         raise _nothing_fits(baseline, by, used, budget)
@@ -108,6 +111,8 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
 
 def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Latency | None = None) -> Found:
     """The best network by ``model`` that fits ``budget``, among all with multipliers in 1/8 to 8 on each axis.
+
+    Of a baseline that is not exact, among those on its grid in 1/2 to 4.
 
     An axis that counts for nothing in the model stays as it is; of equally good networks that with the
     fewest MACs is taken.
@@ -122,18 +127,20 @@ def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Late
             f"{' and '.join(budget.limits())} alone does not limit the resolution; "
             "add a limit on MACs, activations, memory or latency"
         )
-    grid = {axis: choices(baseline, axis) if model.counts(axis) else np.ones(1) for axis in AXES}
+    ends = _AXIS if baseline.exact else _AXIS_COUNTED
+    grid = {axis: choices(baseline, axis, *ends) if model.counts(axis) else np.ones(1) for axis in AXES}
+
+    price = _pricer(baseline, budget, latency)
 
     def overstep(at: Any) -> Any:
-        by = tuple(grid[axis][i] for axis, i in zip(AXES, at, strict=True))
-        return _overstep(spent(baseline.costs(*by), budget, latency and latency(*by)), budget)
+        d, w, r = (grid[axis][i] for axis, i in zip(AXES, at, strict=True))
+        return _overstep(price((d, w, r))[1], budget)
 
     best, at = _search({axis: baseline.effective(axis, grid[axis]) for axis in AXES}, model, overstep)
     if math.isinf(best):
         least = (grid["depth"][:1], grid["width"][:1], grid["resolution"][:1])
-        used = spent(baseline.costs(*least), budget, latency and latency(*least))
-        raise _nothing_fits(baseline, least, used, budget)
-    return _cheapest(baseline, grid, at, budget, latency)
+        raise _nothing_fits(baseline, least, price(least)[1], budget)
+    return _cheapest(grid, at, budget, price)
 
 
 def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable[[Any], Any]) -> tuple[float, Any]:
@@ -167,14 +174,12 @@ def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable
     return best, (*pairs[:, kept], low[kept])
 
 
-def _cheapest(
-    baseline: Baseline, grid: dict[Axis, "Floats"], at: Any, budget: Budget, latency: Latency | None
-) -> Found:
+def _cheapest(grid: dict[Axis, "Floats"], at: Any, budget: Budget, price: "Price") -> Found:
     """Of equally good candidates that with the fewest MACs, and the step on one axis from it that oversteps least."""
     import numpy as np
 
     by = [grid[axis][i] for axis, i in zip(AXES, at, strict=True)]
-    costs = baseline.costs(*by)
+    costs, _ = price((by[0], by[1], by[2]))
     first = np.lexsort((costs.params, costs.macs))[0]
     chosen = Multipliers(*(float(axis[first]) for axis in by))
     steps = [chosen]
@@ -182,11 +187,21 @@ def _cheapest(
         larger = grid[axis][grid[axis] > getattr(chosen, axis)]
         if len(larger):
             steps.append(chosen._replace(**{axis: float(larger[0])}))
-    columns = [np.array(column) for column in zip(*steps, strict=True)]
-    costs = baseline.costs(*columns)
-    used = spent(costs, budget, latency and latency(*columns))
+    d, w, r = (np.array(column) for column in zip(*steps, strict=True))
+    costs, used = price((d, w, r))
     after = int(np.argmin(_overstep(used, budget)[1:])) + 1 if len(steps) > 1 else None
-    return _found(columns, costs, used, budget, 0, after)
+    return _found((d, w, r), costs, used, budget, 0, after)
+
+
+def _pricer(baseline: Baseline, budget: Budget, latency: Latency | None) -> "Price":
+    """What candidates cost, and what they spend of each limit."""
+
+    def price(by: Many) -> tuple[Cost, dict[str, Any]]:
+        costs = baseline.costs(*by)
+        peak = budget.training_bytes and baseline.training_bytes(*by, budget.training_images)
+        return costs, spent(costs, budget, training_bytes=peak, latency_ms=latency and latency(*by))
+
+    return price
 
 
 def _exponents(rule: Rule) -> dict[Axis, float]:
