@@ -10,7 +10,6 @@ import inspect
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import partial
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -102,6 +101,15 @@ class FactoryBaseline:
         d, w, r = by
         return Scaled(name or f"{self.name}_d{d:g}_w{w:g}_r{r:g}", by, self.resolution_at(r))
 
+    @property
+    def takes_classes(self) -> bool:
+        """Whether the factory takes ``num_classes``."""
+        try:
+            parameters = inspect.signature(self.factory).parameters
+        except (TypeError, ValueError):
+            return False
+        return "num_classes" in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+
     def build(self, by: Multipliers, **more: Any) -> "nn.Module":
         """The module of the multipliers; ``more`` goes to the factory.
 
@@ -190,14 +198,14 @@ def _accepting(name: str, factory: Any) -> Callable[..., Any]:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):  # a builtin; it will say itself what it takes
-        return partial(factory)
+        return factory  # type: ignore[no-any-return]
     takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     missing = [axis for axis in Multipliers._fields if axis not in parameters]
     if missing and not takes_any:
         raise RequestError(
             f"factory {name!r} takes no {' and no '.join(missing)}; it must take depth, width, resolution"
         )
-    return partial(factory)
+    return factory  # type: ignore[no-any-return]
 
 
 def _checked(baseline: FactoryBaseline) -> FactoryBaseline:

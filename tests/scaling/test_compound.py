@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compoundnet import zoo
+from compoundnet import architecture, cost, zoo
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES, Multipliers, Rule, scale, shipped
 
@@ -181,3 +181,22 @@ def test_wrong_requests(ask: Callable[[], Any], message: str) -> None:
 def test_a_rule_without_phi_is_refused_not_ignored() -> None:
     with pytest.raises(RequestError, match="rule 'depth' goes with phi"):
         scale(zoo.architecture("efficientnet_b0"), depth=2.0, rule="depth")
+
+
+@pytest.mark.parametrize(
+    ("phi", "ratio"), [(1, 2.57), (2, 4.69), (3, 8.43), (4, 16.4), (5, 29.5), (6, 52.1), (7, 102.8)]
+)
+def test_realised_macs_of_the_papers_rule(phi: int, ratio: float) -> None:
+    """Not 2^phi: repeats are rounded up. Computed from the official code's rounding, as MACs over B0's."""
+    base = architecture("efficientnet_b0")
+    assert cost(scale(base, phi)).macs / cost(base).macs == pytest.approx(ratio, rel=2e-3)
+
+
+def test_table_7_of_the_paper() -> None:
+    """The compound network (1.4, 1.2, 1.3) is 1.800 GMACs; the single axes are not the paper's 1.8, 1.8, 1.9."""
+    base = architecture("efficientnet_b0")
+    assert cost(base.scaled(depth=1.4, width=1.2, resolution=1.3)).macs == 1_800_091_280
+    single = [
+        cost(base.scaled(**{axis: by})).macs / 1e9 for axis, by in (("depth", 4), ("width", 2), ("resolution", 2))
+    ]
+    assert single == pytest.approx([1.575, 1.450, 1.538], abs=1e-3)

@@ -59,6 +59,7 @@ def test_free_nothing_better_fits(seed: int) -> None:
     ours = model.loss(*(baseline.effective(axis, x) for axis, x in zip(axes, columns, strict=True)))  # type: ignore[arg-type]
     assert fits(baseline, columns, budget).all()
     assert ours[0] == pytest.approx(loss[good].min(), rel=1e-12)
+    assert found.binding or max(found.scaling) > 7
     fewest = baseline.costs(*(x[good & (loss <= loss[good].min() * (1 + 1e-14))] for x in by)).macs.min()
     assert found.cost.macs == fewest
 

@@ -24,6 +24,7 @@ __all__ = ["AccuracyModel", "Term", "fit", "following", "read_model"]
 
 # Top-1 errors of B0 and B7, 22.9 and 15.7 % over a realised factor of 97.8 (Tan & Le 2019, Table 2): 0.082.
 _SLOPE = math.log(22.9 / 15.7) / math.log(97.8)
+_NO_SHARE = 1e-6
 _POWERS = (0.05, 4.0)  # what a fit looks for; beyond, an axis is flat or a cliff
 
 
@@ -90,7 +91,7 @@ def following(rule: Rule, slope: float = _SLOPE) -> AccuracyModel:
     """
     shares = (rule.depth, rule.width / 2, rule.resolution / 2)
     depth, width, resolution = (
-        Term(weight=weight, power=slope / share if share else 0.0)  # an axis without a share counts for nothing
+        Term(weight=weight, power=slope / share if share > _NO_SHARE else 0.0)  # without one it counts for nothing
         for weight, share in zip((rule.depth, rule.width, rule.resolution), shares, strict=True)
     )
     return AccuracyModel(depth=depth, width=width, resolution=resolution)

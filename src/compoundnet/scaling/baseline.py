@@ -38,7 +38,10 @@ class Baseline(Protocol):
         """(n, k) numbers that tell the realised networks of n multipliers apart; equal rows are equal networks."""
 
     def effective(self, axis: Axis, multipliers: "Floats") -> "Floats":
-        """How much larger the axis really gets, after rounding; 1 is the baseline. Never falls."""
+        """How much larger the axis really gets, after rounding; 1 is the baseline.
+
+        It never falls, but at a multiplier of exactly 1, which rounds nothing.
+        """
 
     def costs(self, depth: Number, width: Number, resolution: Number) -> Cost:
         """Cost of each, as arrays of the multipliers' shape."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
+from compoundnet.checks import check_whole
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
 
@@ -85,8 +86,8 @@ class Budget:
             raise RequestError(f"no limit is given, so no network is the largest that fits; give one of {flags}")
         if self.batch_size is not None and self.training_bytes is None:
             raise RequestError("batch_size goes with a limit on training memory, and there is none")
-        if self.batch_size is not None and not (isinstance(self.batch_size, int) and self.batch_size >= 1):
-            raise RequestError(f"batch_size is {self.batch_size!r}; it must be a positive whole number")
+        if self.batch_size is not None:
+            check_whole("batch_size", self.batch_size)
 
     @property
     def training_images(self) -> int:

@@ -136,11 +136,12 @@ def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Late
         d, w, r = (grid[axis][i] for axis, i in zip(AXES, at, strict=True))
         return _overstep(price((d, w, r))[1], budget)
 
-    best, at = _search({axis: baseline.effective(axis, grid[axis]) for axis in AXES}, model, overstep)
+    size = {axis: baseline.effective(axis, grid[axis]) for axis in AXES}
+    best, at = _search(size, model, overstep)
     if math.isinf(best):
         least = (grid["depth"][:1], grid["width"][:1], grid["resolution"][:1])
         raise _nothing_fits(baseline, least, price(least)[1], budget)
-    return _cheapest(grid, at, budget, price)
+    return _cheapest(grid, size, at, budget, price)
 
 
 def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable[[Any], Any]) -> tuple[float, Any]:
@@ -174,7 +175,7 @@ def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable
     return best, (*pairs[:, kept], low[kept])
 
 
-def _cheapest(grid: dict[Axis, "Floats"], at: Any, budget: Budget, price: "Price") -> Found:
+def _cheapest(grid: dict[Axis, "Floats"], size: dict[Axis, "Floats"], at: Any, budget: Budget, price: "Price") -> Found:
     """Of equally good candidates that with the fewest MACs, and the step on one axis from it that oversteps least."""
     import numpy as np
 
@@ -183,10 +184,11 @@ def _cheapest(grid: dict[Axis, "Floats"], at: Any, budget: Budget, price: "Price
     first = np.lexsort((costs.params, costs.macs))[0]
     chosen = Multipliers(*(float(axis[first]) for axis in by))
     steps = [chosen]
-    for axis in AXES:
-        larger = grid[axis][grid[axis] > getattr(chosen, axis)]
+    for axis, i in zip(AXES, (int(indices[first]) for indices in at), strict=True):
+        larger = np.flatnonzero(size[axis] > size[axis][i])
         if len(larger):
-            steps.append(chosen._replace(**{axis: float(larger[0])}))
+            least = larger[np.argmin(size[axis][larger])]
+            steps.append(chosen._replace(**{axis: float(grid[axis][least])}))
     d, w, r = (np.array(column) for column in zip(*steps, strict=True))
     costs, used = price((d, w, r))
     after = int(np.argmin(_overstep(used, budget)[1:])) + 1 if len(steps) > 1 else None
@@ -264,8 +266,8 @@ def _range(baseline: Baseline, rule: Rule, budget: Budget, overstep: Callable[[A
             raise error
     if last == most:
         raise RequestError(
-            f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} along this rule; "
-            "add another limit, such as one on MACs"
+            f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} along this rule, up to 2^20 "
+            "times its cost; give a lower limit, or another one, such as on MACs"
         )
     return (_FACTORS[0], 2.0 ** min(last + 4, most)) if baseline.exact else (2.0**last, 2.0 ** (last + 1.5))
 

@@ -1,6 +1,5 @@
 """Training a candidate on the study's data: what a trial measures."""
 
-import inspect
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -116,8 +115,7 @@ def build_scaled(baseline: Baseline, by: Multipliers, classes: int, recipe: Reci
         rates = {"dropout": recipe.dropout, "drop_path": recipe.drop_path}
         return build(replace(arch, classes=classes, **{k: v for k, v in rates.items() if v is not None}))  # type: ignore[arg-type]
     assert isinstance(baseline, FactoryBaseline)
-    takes = inspect.signature(baseline.factory).parameters
-    built = baseline.build(by, **({"num_classes": classes} if "num_classes" in takes else {}))
+    built = baseline.build(by, **({"num_classes": classes} if baseline.takes_classes else {}))
     with torch.inference_mode():
         outputs = built.eval()(torch.zeros(1, 3, side, side))
     if tuple(outputs.shape) != (1, classes):

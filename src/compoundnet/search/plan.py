@@ -15,9 +15,7 @@ from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.design import plain
 from compoundnet.scaling.solver import along, choices
 from compoundnet.search.answers.simplex import Floats
-from compoundnet.search.trials import Candidate
-
-_UNEQUAL = 0.05  # share of MACs from which a difference is said
+from compoundnet.search.trials import UNEQUAL, Candidate
 
 __all__ = ["Plan", "plan_axes", "plan_coefficients"]
 
@@ -75,7 +73,7 @@ def plan_axes(baseline: Baseline, rules: Mapping[str, Rule], factors: Sequence[f
                 )
                 continue
             named[found.network] = name
-            if abs(found.macs_factor / factor - 1) > _UNEQUAL:
+            if abs(found.macs_factor / factor - 1) > UNEQUAL:
                 notes.append(f"{name} at x{factor:g}: rounding leaves no network nearer than x{found.macs_factor:.3g}")
             candidates += [found.candidate(f"x{factor:g}", seed, {"rule": name}) for seed in seeds]
     return Plan(candidates=_breadth_first(candidates), notes=tuple(notes))

@@ -9,7 +9,10 @@ from typing import Any, Literal, TypeAlias
 from compoundnet.errors import FailureError
 from compoundnet.scaling import Multipliers
 
-__all__ = ["Candidate", "Outcome", "State", "StorageError"]
+__all__ = ["UNEQUAL", "Candidate", "Outcome", "State", "StorageError"]
+
+UNEQUAL = 0.05
+"""Share by which realised MACs may differ from what was asked for, or from each other, before it is said."""
 
 State: TypeAlias = Literal["complete", "pruned", "failed"]
 

@@ -38,7 +38,10 @@ def architecture(name: str | Path) -> Architecture:
     if str(name).endswith(".json"):
         return _from_file(Path(name))
     if ":" in str(name):
-        raise RequestError(f"{str(name)!r}: factories are not supported yet; give a name of the zoo, or a JSON file")
+        raise RequestError(
+            f"{str(name)!r} names a factory, which design, coefficients and study take; "
+            "here give a name of the zoo, or a JSON file"
+        )
     if name not in _ARCHITECTURES:
         raise unknown("architecture", str(name), _ARCHITECTURES)
     return _ARCHITECTURES[str(name)]

@@ -9,12 +9,10 @@ from compoundnet.scaling import Rule
 from compoundnet.search.answers.findings import LEVEL, CoefficientsResult, Interval
 from compoundnet.search.answers.simplex import AXES, Floats, hull, inside, to_plane
 from compoundnet.search.answers.surface import Difference, Surface, fewest_networks
+from compoundnet.search.trials import UNEQUAL
 from compoundnet.units import SPACE
 
-__all__ = ["COST_TOLERANCE", "answer", "flat", "points", "supported", "unsupported", "warnings"]
-
-COST_TOLERANCE = 0.05
-"""By how much realised costs inside one group may differ before it is said: a twentieth, as in a budget."""
+__all__ = ["answer", "flat", "points", "supported", "unsupported", "warnings"]
 
 _SEEDS = 3  # below which a spread over seeds says little
 _SIGNIFICANT = 0.05
@@ -188,7 +186,7 @@ def _too_short(result: CoefficientsResult) -> str | None:
     clear = result.surface is not None and not flat(result.surface)
     if training.rank_correlation is not None and clear and training.rank_correlation < _RANK_CORRELATION:
         said.append(
-            f"the ranking of networks at half the epochs and at the end agree little (Spearman "
+            f"the ranking of networks at half the epochs and at the end agrees little (Spearman "
             f"{training.rank_correlation:.2f})"
         )
     if result.surface is not None and clear and training.rise is not None:
@@ -244,14 +242,14 @@ def _unequal_costs(result: CoefficientsResult) -> str | None:
     for group in dict.fromkeys(network.group for network in result.networks):
         mates = [network for network in result.networks if network.group == group and network.cost_ratio]
         factors = [network.tags["macs_factor"] for network in mates]
-        if factors and max(factors) > (1 + COST_TOLERANCE) * min(factors):
-            asked = mates[0].tags["nominal_factor"]
+        asked = mates[0].tags["nominal_factor"] if mates else 1.0
+        if any(abs(factor / asked - 1) > UNEQUAL + 1e-9 for factor in factors):
             said.append(f"{group}: ×{min(factors):.2f} to ×{max(factors):.2f} for ×{asked:g}")
     if not said:
         return None
     corrected = result.surface is not None and result.surface.form.cost
     then = "the surface allows for it by a slope on cost" if corrected else "the dearer ones have an advantage"
-    return f"Realised costs differ by more than {_whole(COST_TOLERANCE)}{SPACE}% ({'; '.join(said)}); {then}."
+    return f"Realised costs lie more than {_whole(UNEQUAL)}{SPACE}% from what was asked ({'; '.join(said)}); {then}."
 
 
 _CHECKS: tuple[Callable[[CoefficientsResult], str | None], ...] = (

@@ -50,7 +50,7 @@ def coefficients_page(
         made=_made(made),
         curves=curves,
         level=f"{100 * LEVEL:.0f}{SPACE}%",
-        found=result.surface is None or not caveats.flat(result.surface),
+        found=result.surface is not None and not caveats.flat(result.surface),
         coefficients=[(n, f"{c:.2f}") for n, c in zip(("α", "β", "γ"), result.rule.coefficients, strict=True)],
         shares=[
             (axis, _whole(share), ends and f"{100 * ends.low:.0f}–{_whole(ends.high)}") for axis, share, ends in shares
@@ -180,7 +180,7 @@ def _curves(outcomes: Iterable[Outcome], by: str) -> Figure | None:
 
 
 def _training(training: Training) -> str:
-    said = [f"{training.epochs} epochs."]
+    said = [f"{training.epochs} epoch{'' if training.epochs == 1 else 's'}."]
     if training.halfway and training.drift:
         before = " / ".join(f"{100 * share:.0f}" for share in training.halfway)
         moved = ", ".join(f"{axis} {100 * d.value:+.0f}" for axis, d in zip(AXES, training.drift, strict=True))
@@ -189,7 +189,8 @@ def _training(training: Training) -> str:
         )
     if training.rank_correlation is not None:
         said.append(
-            f"The rankings of the networks then and at the end correlate by {training.rank_correlation:.2f} (Spearman)."
+            f"The rankings of the networks at half of them and at the end correlate by "
+            f"{training.rank_correlation:.2f} (Spearman)."
         )
     if training.rise is not None:
         said.append(f"Accuracy rose by {100 * training.rise:.1f}{SPACE}points in the last quarter.")

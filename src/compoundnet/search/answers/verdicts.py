@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from compoundnet.search.answers.contrasts import BASELINE, LEVEL, Contrast, Row
 from compoundnet.search.answers.networks import Network
+from compoundnet.search.trials import UNEQUAL
 from compoundnet.units import SPACE
 
 __all__ = ["answer", "many", "missing", "sentence", "signed", "stopped", "unequal", "unsupported"]
-
-_TOLERANCE = 0.05  # of realised MACs, between two rules that are compared
 
 
 def answer(contrasts: Sequence[Contrast], groups: int) -> str:
@@ -75,7 +74,7 @@ def unequal(rows: Sequence[Row], contrasts: Sequence[Contrast]) -> list[str]:
     for contrast in contrasts:
         pair = [places[contrast.group or "", rule] for rule in (contrast.rule, contrast.other)]
         cheap, dear = sorted(pair, key=lambda row: row.macs_factor or 0.0)
-        if cheap.macs_factor and dear.macs_factor and dear.macs_factor > (1 + _TOLERANCE) * cheap.macs_factor:
+        if cheap.macs_factor and dear.macs_factor and dear.macs_factor > (1 + UNEQUAL) * cheap.macs_factor:
             said.append(_unequal(cheap, dear, rows))
     return [f"Rounding left costs unequal: {'; '.join(said)}."] if said else []
 
