@@ -12,7 +12,8 @@ from compoundnet.scaling.accuracy import AccuracyModel, following
 from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.compound import Multipliers, Rule, find
-from compoundnet.scaling.solver import Found, along, free
+from compoundnet.scaling.free import free as solve_free
+from compoundnet.scaling.solver import Found, along
 from compoundnet.zoo import architecture
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def solve(
 ) -> Design:
     """:func:`design` with everything found: free by ``model``, or along ``rule`` where that is None."""
     latency = _latency(baseline, budget, profile)
-    found = along(baseline, rule, budget, latency) if model is None else free(baseline, model, budget, latency)
+    found = along(baseline, rule, budget, latency) if model is None else solve_free(baseline, model, budget, latency)
     by = plain(baseline, found.scaling)
     return Design(
         architecture=baseline.realised(by),

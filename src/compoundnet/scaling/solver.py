@@ -1,11 +1,8 @@
-"""The largest network that fits a budget: along a rule, or free over depth, width and resolution.
+"""The largest network along a rule that fits a budget, and what both ways of solving share.
 
-Rounding makes finitely many networks of a baseline. *Along a rule* every interval between two
-breakpoints of the cost factor s is one network: all are priced at once, and the largest s that fits is
-exact, whether or not costs grow with s. *Free*, every pair of a distinct depth and width is taken with
-its largest resolution that fits, found by bisection for all pairs at once (costs grow with the side);
-pairs that could not beat the best so far are dropped on the way. The best by an accuracy model that
-rises with every axis is among these.
+Rounding makes finitely many networks of a baseline. Along a rule every interval between two breakpoints
+of the cost factor s is one network: all are priced at once, and the largest s that fits is exact, whether
+or not costs grow with s.
 """
 
 import math
@@ -15,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
-from compoundnet.scaling.accuracy import AccuracyModel
 from compoundnet.scaling.baseline import AXES, Axis, Baseline
 from compoundnet.scaling.budget import Budget, shown, spent
 from compoundnet.scaling.compound import Multipliers, Rule
@@ -26,7 +22,19 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float64]
 
-__all__ = ["Found", "along", "choices", "free", "networks_along"]
+__all__ = [
+    "Found",
+    "Latency",
+    "Many",
+    "Price",
+    "along",
+    "choices",
+    "found_at",
+    "networks_along",
+    "nothing_fits",
+    "overstepping",
+    "pricer",
+]
 
 Many: TypeAlias = "tuple[Floats, Floats, Floats]"
 """Depth, width and resolution multipliers of many candidates."""
@@ -36,8 +44,6 @@ Latency: TypeAlias = Callable[[Any, Any, Any], Any]
 
 _FACTORS = (1e-4, 2.0**20)  # of the cost of the baseline, along a rule
 _USUAL = 9  # the power of two that ends an ordinary budget: B0 to L2 is 2^9 times the MACs
-_AXIS = (1 / 8, 8.0)  # multipliers of one axis, free
-_AXIS_COUNTED = (1 / 2, 4.0)  # where every network must be built to be counted
 _LEAST_SIDE = 8  # pixels
 
 
@@ -77,7 +83,6 @@ def networks_along(baseline: Baseline, rule: Rule, low: float, high: float) -> "
             edges.append(baseline.breakpoints(axis, low**exponent, high**exponent) ** (1 / exponent))
     bounds = np.unique(np.concatenate(edges))
     s = np.unique(np.concatenate([bounds, np.sqrt(bounds[:-1] * bounds[1:]), [1.0] if low <= 1 <= high else []]))
-    s = s[_at(rule, s)[2] >= _least_multiplier(baseline)]
     return _distinct(baseline, rule, s)
 
 
@@ -91,10 +96,10 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
     """
     import numpy as np
 
-    price = _pricer(baseline, budget, latency)
+    price = pricer(baseline, budget, latency)
 
     def overstep(by: Many) -> Any:
-        return _overstep(price(by)[1], budget)
+        return overstepping(price(by)[1], budget)
 
     low, high = _range(baseline, rule, budget, overstep)
     s = networks_along(baseline, rule, low, high)
@@ -102,100 +107,14 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
         s = _around_last(s, lambda at: bool(overstep(_at(rule, at))[0] <= 1))
     by = _at(rule, s)
     costs, used = price(by)
-    fits = np.flatnonzero(_overstep(used, budget) <= 1)
+    fits = np.flatnonzero(overstepping(used, budget) <= 1)
     if not len(fits):
-        raise _nothing_fits(baseline, by, used, budget)
+        raise nothing_fits(baseline, by, used, budget)
     i = int(fits[-1])
-    return _found(by, costs, used, budget, i, i + 1 if i + 1 < len(s) else None)
+    return found_at(by, costs, used, budget, i, i + 1 if i + 1 < len(s) else None)
 
 
-def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Latency | None = None) -> Found:
-    """The best network by ``model`` that fits ``budget``, among all with multipliers in 1/8 to 8 on each axis.
-
-    Of a baseline that is not exact, among those on its grid in 1/2 to 4.
-
-    An axis that counts for nothing in the model stays as it is; of equally good networks that with the
-    fewest MACs is taken.
-
-    Raises:
-        RequestError: nothing fits, or no limit bounds every axis.
-    """
-    import numpy as np
-
-    if not budget.bounds_all:
-        raise RequestError(
-            f"{' and '.join(budget.limits())} alone does not limit the resolution; "
-            "add a limit on MACs, activations, memory or latency"
-        )
-    ends = _AXIS if baseline.exact else _AXIS_COUNTED
-    grid = {axis: choices(baseline, axis, *ends) if model.counts(axis) else np.ones(1) for axis in AXES}
-
-    price = _pricer(baseline, budget, latency)
-
-    def overstep(at: Any) -> Any:
-        d, w, r = (grid[axis][i] for axis, i in zip(AXES, at, strict=True))
-        return _overstep(price((d, w, r))[1], budget)
-
-    size = {axis: baseline.effective(axis, grid[axis]) for axis in AXES}
-    best, at = _search(size, model, overstep)
-    if math.isinf(best):
-        least = (grid["depth"][:1], grid["width"][:1], grid["resolution"][:1])
-        raise _nothing_fits(baseline, least, price(least)[1], budget)
-    return _cheapest(grid, size, at, budget, price)
-
-
-def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable[[Any], Any]) -> tuple[float, Any]:
-    """The least loss of any triple of indices that does not overstep, and all triples that have it.
-
-    ``low`` and ``high`` are, for each pair of depth and width, a side that fits and one that does not.
-    """
-    import numpy as np
-
-    count = [len(size[axis]) for axis in AXES]
-    pairs = np.indices(count[:2]).reshape(2, -1)
-    pairs = pairs[:, overstep((*pairs, np.zeros_like(pairs[0]))) <= 1]
-    low, high = np.zeros_like(pairs[0]), np.full_like(pairs[0], count[2])
-    best = math.inf
-
-    def loss(sides: Any) -> Any:
-        at = zip(AXES, (*pairs, sides), strict=True)
-        return model.loss(*(size[axis][i] for axis, i in at))
-
-    while len(low):
-        best = min(best, float(loss(low).min()))
-        hopeful = loss(high - 1) <= best
-        pairs, low, high = pairs[:, hopeful], low[hopeful], high[hopeful]
-        open_ = np.flatnonzero(high - low > 1)
-        if not len(open_):
-            break
-        middle = (low[open_] + high[open_]) // 2
-        fits = overstep((*pairs[:, open_], middle)) <= 1
-        low[open_[fits]], high[open_[~fits]] = middle[fits], middle[~fits]
-    kept = loss(low) <= best if len(low) else np.zeros(0, bool)
-    return best, (*pairs[:, kept], low[kept])
-
-
-def _cheapest(grid: dict[Axis, "Floats"], size: dict[Axis, "Floats"], at: Any, budget: Budget, price: "Price") -> Found:
-    """Of equally good candidates that with the fewest MACs, and the step on one axis from it that oversteps least."""
-    import numpy as np
-
-    by = [grid[axis][i] for axis, i in zip(AXES, at, strict=True)]
-    costs, _ = price((by[0], by[1], by[2]))
-    first = np.lexsort((costs.params, costs.macs))[0]
-    chosen = Multipliers(*(float(axis[first]) for axis in by))
-    steps = [chosen]
-    for axis, i in zip(AXES, (int(indices[first]) for indices in at), strict=True):
-        larger = np.flatnonzero(size[axis] > size[axis][i])
-        if len(larger):
-            least = larger[np.argmin(size[axis][larger])]
-            steps.append(chosen._replace(**{axis: float(grid[axis][least])}))
-    d, w, r = (np.array(column) for column in zip(*steps, strict=True))
-    costs, used = price((d, w, r))
-    after = int(np.argmin(_overstep(used, budget)[1:])) + 1 if len(steps) > 1 else None
-    return _found((d, w, r), costs, used, budget, 0, after)
-
-
-def _pricer(baseline: Baseline, budget: Budget, latency: Latency | None) -> "Price":
+def pricer(baseline: Baseline, budget: Budget, latency: Latency | None) -> "Price":
     """What candidates cost, and what they spend of each limit."""
 
     def price(by: Many) -> tuple[Cost, dict[str, Any]]:
@@ -215,7 +134,12 @@ def _at(rule: Rule, s: "Floats") -> Many:
     return s**rule.depth, s ** (rule.width / 2), s ** (rule.resolution / 2)
 
 
-def _least_multiplier(baseline: Baseline) -> float:
+def _least_factor(baseline: Baseline, rule: Rule) -> float:
+    """The cost factor below which the side would be less than 8 pixels, or the baseline's own if that is less."""
+    return least_multiplier(baseline) ** (2 / rule.resolution) if rule.resolution else 0.0
+
+
+def least_multiplier(baseline: Baseline) -> float:
     return _LEAST_SIDE / baseline.resolution_at(1.0) if baseline.resolution_at(1.0) > _LEAST_SIDE else 0.0
 
 
@@ -231,12 +155,12 @@ def _distinct(baseline: Baseline, rule: Rule, s: "Floats") -> "Floats":
     return kept
 
 
-def choices(baseline: Baseline, axis: Axis, low: float = _AXIS[0], high: float = _AXIS[1]) -> "Floats":
+def choices(baseline: Baseline, axis: Axis, low: float, high: float) -> "Floats":
     """Multipliers of one axis in low..high, ascending, one for each distinct size; the baseline's own is exactly 1."""
     import numpy as np
 
     index = AXES.index(axis)
-    low = max(low, _least_multiplier(baseline)) if axis == "resolution" else low
+    low = max(low, least_multiplier(baseline)) if axis == "resolution" else low
     bounds = np.concatenate([[low], baseline.breakpoints(axis, low, high), [high]])
     middles = (bounds[:-1] + bounds[1:]) / 2
     x = np.concatenate([[1.0] if low <= 1 <= high else [], middles, bounds])  # the first stands for its equals
@@ -269,7 +193,8 @@ def _range(baseline: Baseline, rule: Rule, budget: Budget, overstep: Callable[[A
             f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} along this rule, up to 2^20 "
             "times its cost; give a lower limit, or another one, such as on MACs"
         )
-    return (_FACTORS[0], 2.0 ** min(last + 4, most)) if baseline.exact else (2.0**last, 2.0 ** (last + 1.5))
+    low = max(_FACTORS[0] if baseline.exact else 2.0**last, _least_factor(baseline, rule))
+    return low, max(2.0 ** (min(last + 4, most) if baseline.exact else last + 1.5), 4 * low)
 
 
 def _last_power(rule: Rule, overstep: Callable[[Any], Any], least: int, most: int) -> int:
@@ -310,14 +235,16 @@ def _around_last(s: "Floats", fits: Callable[["Floats"], bool]) -> "Floats":
     return s[low : low + 2]
 
 
-def _overstep(used: dict[str, Any], budget: Budget) -> Any:
+def overstepping(used: dict[str, Any], budget: Budget) -> Any:
     """The largest share of any limit that is spent; at most 1: it fits."""
     import numpy as np
 
     return np.max([np.asarray(used[name], float) / limit for name, limit in budget.limits().items()], axis=0)
 
 
-def _found(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int, after: int | None) -> Found:
+def found_at(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int, after: int | None) -> Found:
+    """Candidate ``i`` as the answer, candidate ``after`` as the next larger."""
+
     def plain(values: dict[str, Any], at: int) -> dict[str, float]:
         return {name: values[name][at].item() for name in values}
 
@@ -332,11 +259,11 @@ def _found(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int, a
     )
 
 
-def _nothing_fits(baseline: Baseline, by: Any, used: dict[str, Any], budget: Budget) -> RequestError:
+def nothing_fits(baseline: Baseline, by: Any, used: dict[str, Any], budget: Budget) -> RequestError:
     """Names the candidate that oversteps least, and the limits that would have to give way."""
     import numpy as np
 
-    i = int(np.argmin(_overstep(used, budget)))
+    i = int(np.argmin(overstepping(used, budget)))
     needs = [
         f"{name} of at least {shown(name, used[name][i])} ({used[name][i]:,}), not {shown(name, limit)}"
         for name, limit in budget.limits().items()
