@@ -18,6 +18,7 @@ import numpy as np
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture, Number
+from compoundnet.checks import check_whole
 from compoundnet.cost import Cost, training_bytes
 from compoundnet.errors import RequestError
 from compoundnet.scaling import Multipliers
@@ -33,6 +34,7 @@ __all__ = ["FactoryBaseline", "Scaled", "is_factory", "open_baseline"]
 
 _STEP = 2 ** (1 / 4)  # between multipliers of depth and width that are tried: 19 %
 _SIDE_STEP = 8  # pixels
+_LARGEST_SIDE = 10_000
 _SHOWN = 160  # characters of somebody else's error
 
 
@@ -98,8 +100,9 @@ class FactoryBaseline:
 
     def realised(self, by: Multipliers, name: str | None = None) -> Scaled:
         """The multipliers, with the side that they mean."""
-        d, w, r = by
-        return Scaled(name or f"{self.name}_d{d:g}_w{w:g}_r{r:g}", by, self.resolution_at(r))
+        side = self.resolution_at(by.resolution)
+        by = by._replace(resolution=side / self.resolution)
+        return Scaled(name or "{}_d{:g}_w{:g}_r{:g}".format(self.name, *by), by, side)
 
     @property
     def takes_classes(self) -> bool:
@@ -119,12 +122,13 @@ class FactoryBaseline:
         import torch
         from torch import nn
 
+        by = by._replace(resolution=self.resolution_at(by.resolution) / self.resolution)
         call = f"{self.name}(depth={by.depth:g}, width={by.width:g}, resolution={by.resolution:g})"
         try:
             built = self.factory(depth=by.depth, width=by.width, resolution=by.resolution, **more)
         except (RequestError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # anything: it is somebody else's code
+        except (Exception, SystemExit) as error:  # anything: it is somebody else's code
             raise RequestError(f"factory {call} raised {type(error).__name__}: {_short(error)}") from error
         if not isinstance(built, nn.Module):
             raise RequestError(f"factory {call} returned {type(built).__name__}; it must return a torch.nn.Module")
@@ -143,7 +147,7 @@ class FactoryBaseline:
                 module = self.build(by)
             try:
                 self._counted[key] = count(module, side)
-            except Exception as error:  # whatever the module does with images of this size
+            except (Exception, SystemExit) as error:  # whatever the module does with images of this size
                 raise RequestError(
                     f"network {self.name} at depth {depth:g}, width {width:g} cannot take images of {side} x {side}: "
                     f"{type(error).__name__}: {_short(error)}"
@@ -170,7 +174,9 @@ def open_baseline(name: str | Path | Architecture, resolution: int | None = None
             ignores its depth or width.
     """
     if isinstance(name, str) and is_factory(name):
-        return _checked(FactoryBaseline(name, _imported(name), resolution or 224))
+        if resolution is not None:
+            check_whole("base-resolution", resolution, most=_LARGEST_SIDE)
+        return _checked(FactoryBaseline(name, _imported(name), 224 if resolution is None else resolution))
     if resolution is not None:
         raise RequestError(f"resolution {resolution} goes with a factory; {name} has its own")
     arch = name if isinstance(name, Architecture) else zoo.architecture(name)
@@ -183,7 +189,7 @@ def _imported(name: str) -> Callable[..., Any]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-    except Exception as error:  # a module may raise anything when it is imported
+    except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
         raise RequestError(
             f"cannot find factory {name!r}: {type(error).__name__}: {_short(error)}; "
             "it is written package.module:factory, as Python would import it from this folder"
@@ -217,5 +223,5 @@ def _checked(baseline: FactoryBaseline) -> FactoryBaseline:
     return baseline
 
 
-def _short(error: Exception) -> str:
+def _short(error: BaseException) -> str:
     return shorten(str(error) or "no message", _SHOWN, placeholder="...")

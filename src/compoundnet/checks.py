@@ -1,10 +1,20 @@
 """Checks of values that a user gives: each raises RequestError naming the field, its value and what would be right."""
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from compoundnet.errors import RequestError, unknown
 
-__all__ = ["LARGEST", "check_choice", "check_number", "check_odd", "check_text", "check_whole", "check_yes_or_no"]
+__all__ = [
+    "LARGEST",
+    "check_choice",
+    "check_number",
+    "check_odd",
+    "check_outside",
+    "check_text",
+    "check_whole",
+    "check_yes_or_no",
+]
 
 LARGEST = 1_000_000
 """Of whole numbers, unless a check says otherwise: beyond it lies a slip of the pen, and a machine that hangs."""
@@ -54,3 +64,9 @@ def check_text(name: str, value: object, example: str) -> None:
     """``value`` is a text that is not empty."""
     if not isinstance(value, str) or not value:
         raise RequestError(f"{name} is {value!r}; it must be a text, such as {example!r}")
+
+
+def check_outside(name: str, output: str | Path, data: str | Path) -> None:
+    """``output`` does not lie in the folder of images ``data``, which would grow by it."""
+    if Path(data).is_dir() and Path(output).resolve().is_relative_to(Path(data).resolve()):
+        raise RequestError(f"{name} {str(output)!r} would lie inside the images of {str(data)!r}; give another folder")

@@ -38,6 +38,15 @@ def narrow(depth, width):
 def picky(depth, width, resolution):
     return nn.Sequential(nn.Flatten(), nn.Linear(round(100 * depth * width), 10))
 
+def leaves(depth, width, resolution):
+    raise SystemExit(0)
+
+def exact(depth, width, resolution):
+    """As documented: the side is 32 times the resolution."""
+    side, c = round(32 * resolution), round(4 * width)
+    more = [nn.Conv2d(c, c, 1) for _ in range(round(2 * depth))]
+    return nn.Sequential(nn.Conv2d(3, c, 1), *more, nn.Flatten(), nn.Linear(c * side * side, 10))
+
 answer = 42
 '''
 
@@ -105,12 +114,24 @@ def test_a_factory(capsys: pytest.CaptureFixture[str], factories: str) -> None:
     assert (code, err) == (0, "") and "what binds: macs" in out
 
 
+def test_a_factory_is_asked_for_the_side_that_it_is_fed(capsys: pytest.CaptureFixture[str], factories: str) -> None:
+    record = told(capsys, "design", f"{factories}:exact", "--base-resolution", "32", "--max-macs", "200k")
+    assert record["resolution"] == 32 * record["scaling"]["resolution"]
+
+
+@pytest.mark.parametrize("side", ["0", "-5", "99999999"])
+def test_a_side_that_cannot_be(capsys: pytest.CaptureFixture[str], factories: str, side: str) -> None:
+    code, _, err = run(capsys, "design", f"{factories}:net", "--base-resolution", side, "--max-macs", "8M")
+    assert code == 2 and f"base-resolution is {side}" in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("factory", "line"),
     [
         ("raises", "raised KeyError: 'no such thing"),
         ("shallow", "ignores depth"),
         ("nothing", "returned NoneType"),
+        ("leaves", "raised SystemExit"),
         ("narrow", "takes no resolution"),
         ("picky", "cannot take images of 32 x 32"),
         ("answer", "is no function"),

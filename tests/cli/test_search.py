@@ -157,3 +157,9 @@ def test_another_request_is_refused(capsys: pytest.CaptureFixture[str], place: P
     code, _, err = run(capsys, *asked(place, "study", study, "--rules", "width", "--factors", 2, "--seeds", 1))
     assert code == 2 and "another study" in err and "rules" in err
     assert {path: path.read_bytes() for path in study.iterdir() if path.is_file()} == before
+
+
+def test_a_study_inside_its_images_is_refused(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+    code, _, err = run(capsys, *asked(place, "study", place / "images" / "study"))
+    assert code == 2 and "would lie inside the images" in err
+    assert not (place / "images" / "study").exists()

@@ -10,6 +10,7 @@ import pytest
 from compoundnet.architecture import Architecture
 from compoundnet.data import Dataset, open_dataset, subset
 from compoundnet.errors import RequestError, StoppedError
+from compoundnet.search.engine import worker
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.study import Request, Work, carry_out, prepare, request_for, wanted
 from compoundnet.search.trials import Outcome
@@ -65,6 +66,27 @@ def test_a_stopped_study_goes_on_to_the_same_result(dataset: Dataset, tmp_path: 
         carry_out(study, todo, stop=lambda: next(steps) > 8, observer=lambda e: None, told=lambda e: None)
     resumed = done(todo, tmp_path / "stopped")
     assert {o.candidate.key: o.curve for o in resumed} == {o.candidate.key: o.curve for o in whole}
+
+
+def test_a_result_that_was_lost_is_not_trained_again(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Struck between the last epoch and the record of it: the next worker has the same curve, from the checkpoint."""
+    todo = prepare(request(dataset), dataset, "cpu")
+    whole = done(todo, tmp_path / "whole")
+    with monkeypatch.context() as patched:
+
+        def struck(*args: object) -> None:
+            raise StoppedError("struck")
+
+        patched.setattr(worker, "finish", struck)
+        with pytest.raises(StoppedError):
+            done(todo, tmp_path / "study")
+    metrics = next((tmp_path / "study" / "trials").glob("*/metrics.jsonl"))
+    before = metrics.read_bytes()
+    again = done(todo, tmp_path / "study")
+    assert metrics.read_bytes() == before
+    assert {o.candidate.key: o.curve for o in again} == {o.candidate.key: o.curve for o in whole}
 
 
 def test_axes_train_the_baseline_too(dataset: Dataset, tmp_path: Path) -> None:

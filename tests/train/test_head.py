@@ -35,10 +35,7 @@ def make_job(data: Path, run: Path, recipe: Recipe = RECIPE) -> tuple[Job, list[
     dataset = open_dataset(data)
     plan = make_plan(recipe, dataset, PREPARED, "cpu", 0)
     folder = RunFolder(run)
-    job = Job(
-        architecture=SMALL, weights=None, dataset=dataset, plan=plan, folder=folder, observer=events.append,
-        stop=lambda: False,
-    )  # fmt: skip
+    job = Job(dataset=dataset, plan=plan, folder=folder, observer=events.append, stop=lambda: False)
     return job, events
 
 

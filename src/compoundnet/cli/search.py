@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import torch
 import tyro
 
-from compoundnet.checks import check_whole
+from compoundnet.checks import check_outside, check_whole
 from compoundnet.cli.arguments import Arch, Data, Json, Output, call, print_json, value_of
 from compoundnet.cli.process import stoppable
 from compoundnet.scaling import Rule
@@ -30,6 +30,7 @@ __all__ = ["coefficients_command", "study_command", "worker_command"]
 
 StudyPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY")]
 _RECIPE = "proxy"
+_MOST_JOBS = 256
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,7 +171,8 @@ def _study(
     more: Mapping[str, Any], argv: Sequence[str],
 ) -> None:  # fmt: skip
     """Train what the study lacks, here by as many processes as asked for and wherever else workers joined; answer."""
-    check_whole("jobs", common.jobs, most=1024)
+    check_whole("jobs", common.jobs, most=_MOST_JOBS)
+    check_outside("study", common.output, data)
     with console() as observer, stoppable() as stop:
         dataset = read_data(data, common.train_images, common.val_images, observer)
         request = request_for(

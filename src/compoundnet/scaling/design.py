@@ -110,13 +110,15 @@ def plain(baseline: Baseline, by: Multipliers) -> Multipliers:
         first, second = baseline.sizes(*columns)
         return bool((first == second).all())
 
+    if not baseline.exact:  # what is built follows the side as it is rounded
+        by = by._replace(resolution=baseline.resolution_at(by.resolution) / baseline.resolution_at(1.0))
     for axis in by._fields:
         value = getattr(by, axis)
         shorter = (
             f(value * 10**digits) / 10**digits for digits in range(2, 10) for f in (round, math.floor, math.ceil)
         )
         trials = (by._replace(**{axis: short}) for short in shorter if short > 0)
-        by = next((trial for trial in trials if same(trial)), by)
+        by = next((trial for trial in trials if same(trial) and (baseline.exact or axis != "resolution")), by)
     return by
 
 

@@ -1,6 +1,5 @@
 """Training a candidate on the study's data: what a trial measures."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from compoundnet.scaling import Multipliers
 from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
 from compoundnet.search.trials import Candidate
 from compoundnet.train.job import Job
-from compoundnet.train.loop import train_network
+from compoundnet.train.loop import kept_rows, train_network
 from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Epoch, Event, Observer
 from compoundnet.train.recipe import Recipe
@@ -54,7 +53,7 @@ def train_candidate(
     """Train ``candidate`` and say its validation accuracy after the last epoch, with the seconds that it took.
 
     Goes on from the checkpoint in ``folder``, bit for bit, if another worker left one there; the epochs it
-    had seen are reported again. The checkpoint is removed at the end.
+    had seen are reported again. The checkpoint stays, for the case that nobody hears of the result.
 
     Raises:
         FailureError: the training diverged.
@@ -81,7 +80,7 @@ def train_candidate(
             see(event.row)
         observer(event)
 
-    for row in run.read_metrics():
+    for row in kept_rows(run):
         see(row)
     job = Job(
         dataset=setting.dataset,
@@ -98,7 +97,6 @@ def train_candidate(
             raise
     if not curve:
         raise FailureError("the training ended without a validation result; its data have no validation images")
-    shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
     return curve[-1], {"seconds": sum(row["seconds"] for row in run.read_metrics())}
 
 

@@ -4,6 +4,7 @@ All that a worker needs is in the request, so that any machine which has the sam
 """
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,12 +18,13 @@ from compoundnet.baselines import FactoryBaseline, open_baseline
 from compoundnet.checks import check_choice, check_number, check_whole
 from compoundnet.data import Dataset, open_dataset, subset
 from compoundnet.errors import RequestError
+from compoundnet.run import RunFolder
 from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
 from compoundnet.scaling.compound import Rule, find
 from compoundnet.search.answers.surface import next_points
 from compoundnet.search.engine.halving import gives_up
 from compoundnet.search.engine.storage import Study
-from compoundnet.search.engine.worker import Event, work
+from compoundnet.search.engine.worker import Ended, Event, work
 from compoundnet.search.evaluate import Setting, train_candidate
 from compoundnet.search.plan import Plan, plan_axes, plan_coefficients
 from compoundnet.search.trials import Candidate, Outcome
@@ -206,6 +208,13 @@ def carry_out(
     give_up = None
     if request.min_epochs:
         give_up = partial(gives_up, min_epochs=request.min_epochs, factor=request.reduction)
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Ended):  # its result is stored: the checkpoint is needed no more
+            folder = RunFolder(study.trial_folder(event.outcome.candidate))
+            shutil.rmtree(folder.checkpoint_folder, ignore_errors=True)
+        told(event)
+
     return work(
         study,
         partial(wanted, todo),
@@ -214,7 +223,7 @@ def carry_out(
         ),
         gives_up=give_up,
         stop=stop,
-        observer=told,
+        observer=watch,
     )
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from compoundnet.data import Batch, mix, normalize, seed_for
 from compoundnet.errors import FailureError, RequestError, StoppedError
 from compoundnet.evaluate.inference import outputs
+from compoundnet.run import RunFolder
 from compoundnet.train.checkpoint import (
     optimizer_tensors,
     read_checkpoint,
@@ -32,7 +33,7 @@ from compoundnet.train.plan import Plan, training_batches
 from compoundnet.train.progress import Advance, Epoch, Step
 from compoundnet.train.schedule import rate_factor
 
-__all__ = ["check_logits", "train_network"]
+__all__ = ["check_logits", "kept_rows", "train_network"]
 
 _SAVE_EVERY_S = 60.0
 _REMEDY = "lower the learning rate, set clip_norm, or use float32"
@@ -124,6 +125,12 @@ def train_network(network: nn.Module, job: Job) -> None:
         job.observer(Epoch(row))
     found = read_checkpoint(best)
     network.load_state_dict(found[0] if found else training.result.state_dict())
+
+
+def kept_rows(folder: RunFolder) -> list[dict[str, Any]]:
+    """The rows of metrics that the checkpoint in ``folder`` stands by: what a training that goes on will not repeat."""
+    stored = read_checkpoint(folder.checkpoint_folder / "last.safetensors")
+    return [] if stored is None else folder.read_metrics()[: stored[1]["position"]["rows"]]
 
 
 def _exhausted(at: _Position, plan: Plan) -> bool:

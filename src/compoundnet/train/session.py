@@ -12,6 +12,7 @@ import torch
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
+from compoundnet.checks import check_outside
 from compoundnet.data import Dataset, open_dataset
 from compoundnet.errors import FailureError, RequestError, StoppedError
 from compoundnet.files import write_atomically
@@ -93,8 +94,7 @@ def train(
 def _read(
     data: str | Path, output: str | Path, on_bad: Literal["skip", "fail"], observer: Observer, stop: Callable[[], bool]
 ) -> Dataset:
-    if Path(data).is_dir() and Path(output).resolve().is_relative_to(Path(data).resolve()):
-        raise RequestError(f"run {str(output)!r} would lie inside the images of {str(data)!r}; give another folder")
+    check_outside("run", output, data)
 
     def reading(done: int, total: int) -> None:
         observer(Advance("reading images", done, total))
