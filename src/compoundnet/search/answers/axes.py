@@ -6,7 +6,7 @@ from typing import Any
 
 from compoundnet.errors import RequestError
 from compoundnet.search.answers import verdicts
-from compoundnet.search.answers.contrasts import BASELINE, LEVEL, Contrast, Row, contrast, row
+from compoundnet.search.answers.contrasts import BASELINE, LEVEL, Contrast, Noise, Row, contrast, row, seed_noise
 from compoundnet.search.answers.networks import Network, pool
 from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.trials import Outcome
@@ -62,7 +62,8 @@ def compare(outcomes: Iterable[Outcome]) -> AxesResult:
     """
     outcomes = list(outcomes)
     networks = _by_place(outcomes)
-    rows = sorted((row(network) for network in networks.values()), key=lambda r: (r.factor, r.rule != BASELINE))
+    noise = seed_noise(networks.values())
+    rows = sorted((row(network, noise) for network in networks.values()), key=lambda r: (r.factor, r.rule != BASELINE))
     if not any(r.seeds for r in rows):
         raise RequestError(
             f"of {len(outcomes)} trials none was trained to the end; a comparison of axes needs one for each rule"
@@ -70,13 +71,13 @@ def compare(outcomes: Iterable[Outcome]) -> AxesResult:
     rules = list(dict.fromkeys(r.rule for r in rows if r.rule != BASELINE))
     groups = list(dict.fromkeys(r.group for r in rows if r.rule != BASELINE))
     pairs = [(rule, other) for rule in rules if rule not in AXES for other in rules if other in AXES]
-    contrasts = _contrasts(networks, [[group] for group in groups], pairs)
-    overall = _contrasts(networks, [groups] if len(groups) > 1 else [], pairs)
+    contrasts = _contrasts(networks, [[group] for group in groups], pairs, noise)
+    overall = _contrasts(networks, [groups] if len(groups) > 1 else [], pairs, noise)
     return AxesResult(
         rows=tuple(rows),
         contrasts=contrasts,
         overall=overall,
-        answer=verdicts.answer(overall or contrasts, len(groups)),
+        answer=verdicts.answer(overall or contrasts),
         sentences=tuple(verdicts.sentence(mine) for mine in _by_rule([*contrasts, *overall])),
         warnings=(
             *verdicts.missing(rows, groups, rules),
@@ -88,9 +89,12 @@ def compare(outcomes: Iterable[Outcome]) -> AxesResult:
 
 
 def _contrasts(
-    networks: Mapping[tuple[str, str], Network], costs: Sequence[Sequence[str]], pairs: Sequence[tuple[str, str]]
+    networks: Mapping[tuple[str, str], Network],
+    costs: Sequence[Sequence[str]],
+    pairs: Sequence[tuple[str, str]],
+    noise: Noise,
 ) -> tuple[Contrast, ...]:
-    found = (contrast(networks, groups, rule, other) for groups in costs for rule, other in pairs)
+    found = (contrast(networks, groups, rule, other, noise) for groups in costs for rule, other in pairs)
     return tuple(difference for difference in found if difference)
 
 

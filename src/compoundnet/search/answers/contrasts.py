@@ -1,12 +1,14 @@
 """Means over seeds with their intervals, and the differences of two rules.
 
-Every interval is about training again on the same images with other seeds, at 95 %. Two rules are
-compared by Welch's interval (1947): other networks draw other weights from the same seed, so that
-pairing by seed would spend degrees of freedom for nothing.
+Every interval is about training again on the same images with other seeds, at 95 %. The noise of seeds is
+taken to be the same for all networks of a study and pooled over them, as in an analysis of variance: two
+or three seeds of one network say next to nothing of it, and may agree by chance. Not paired by seed:
+other networks draw other weights from the same seed, so that pairing would spend degrees of freedom for
+nothing.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,8 +17,9 @@ import numpy as np
 from compoundnet.scaling import Multipliers
 from compoundnet.search.answers.networks import Network
 
-__all__ = ["BASELINE", "LEVEL", "Contrast", "Row", "contrast", "row"]
+__all__ = ["BASELINE", "LEVEL", "Contrast", "Noise", "Row", "contrast", "row", "seed_noise"]
 
+_NOTHING = 1e-12  # squares of accuracies that differ by rounding alone
 LEVEL = 0.95
 """Of every interval."""
 
@@ -60,21 +63,29 @@ class Contrast:
     value: float
     low: float | None
     high: float | None
-    seeds: int  # the fewer of the two
+    seeds: int  # the fewest of those compared
+    costs: int  # groups that have both
 
 
-class _Sample(NamedTuple):
-    """A mean, the variance of that mean, and its degrees of freedom."""
+class Noise(NamedTuple):
+    """Variance of the accuracy of one training over seeds, and its degrees of freedom; (0, 0): nothing is known."""
 
-    mean: float
     variance: float
     freedom: int
 
 
-def row(network: Network) -> Row:
+def seed_noise(networks: Iterable[Network]) -> Noise:
+    """Pooled over networks with several seeds. Where all seeds agree to the bit nothing is known: (0, 0)."""
+    several = [network.values for network in networks if len(network.values) > 1]
+    freedom = sum(len(values) - 1 for values in several)
+    squares = sum(float(np.var(values)) * len(values) for values in several)
+    return Noise(squares / freedom, freedom) if squares > _NOTHING else Noise(0.0, 0)
+
+
+def row(network: Network, noise: Noise) -> Row:
     """The row of a network whose tags name its ``rule`` and its ``nominal_factor``."""
-    tags, sample = network.tags, _sample(network)
-    reach = _reach(sample.variance, sample.freedom) if sample and sample.freedom else None
+    tags, n = network.tags, len(network.values)
+    reach = _reach(noise, 1 / n) if n > 1 else None
     return Row(
         rule=tags["rule"],
         group=network.group,
@@ -87,42 +98,33 @@ def row(network: Network) -> Row:
         activations=tags.get("activations"),
         seeds=len(network.values),
         accuracy=network.mean,
-        low=sample.mean - reach if sample and reach is not None else None,
-        high=sample.mean + reach if sample and reach is not None else None,
+        low=network.mean - reach if network.mean is not None and reach is not None else None,
+        high=network.mean + reach if network.mean is not None and reach is not None else None,
         deviation=network.deviation,
     )
 
 
-def _sample(network: Network | None) -> _Sample | None:
-    if network is None or network.mean is None:
-        return None
-    n = len(network.values)
-    return _Sample(network.mean, float(np.var(network.values, ddof=1)) / n if n > 1 else math.nan, n - 1)
-
-
 def contrast(
-    networks: Mapping[tuple[str, str], Network], groups: Sequence[str], rule: str, other: str
+    networks: Mapping[tuple[str, str], Network], groups: Sequence[str], rule: str, other: str, noise: Noise
 ) -> Contrast | None:
     """``rule`` less ``other``, averaged over those of the groups that have both; None where none has.
+
+    The variance of the mean difference over k groups is the noise times the sum of all 1 / seeds, over k^2.
 
     Args:
         networks: by group and rule.
         groups: to average over.
         rule: the one.
         other: what is subtracted.
+        noise: of one training.
     """
-    found = [(g, _sample(networks.get((g, rule))), _sample(networks.get((g, other)))) for g in groups]
-    both = [(group, one, two) for group, one, two in found if one and two]
+    found = [(group, networks.get((group, rule)), networks.get((group, other))) for group in groups]
+    both = [(group, one, two) for group, one, two in found if one and two and one.values and two.values]
     if not both:
         return None
-    value = sum(one.mean - two.mean for _, one, two in both) / len(both)
-    samples = [sample for _, one, two in both for sample in (one, two)]
-    reach = None
-    if all(sample.freedom for sample in samples):
-        variance = sum(sample.variance for sample in samples)
-        below = sum(sample.variance**2 / sample.freedom for sample in samples)
-        freedom = variance**2 / below if below > 0 else math.inf  # Welch and Satterthwaite
-        reach = _reach(variance / len(both) ** 2, freedom)
+    value = sum(float(np.mean(one.values)) - float(np.mean(two.values)) for _, one, two in both) / len(both)
+    seeds = [len(network.values) for _, one, two in both for network in (one, two)]
+    reach = _reach(noise, sum(1 / n for n in seeds) / len(both) ** 2) if min(seeds) > 1 else None
     return Contrast(
         group=both[0][0] if len(groups) == 1 else None,
         rule=rule,
@@ -130,12 +132,13 @@ def contrast(
         value=value,
         low=None if reach is None else value - reach,
         high=None if reach is None else value + reach,
-        seeds=min(sample.freedom + 1 for sample in samples),
+        seeds=min(seeds),
+        costs=len(both),
     )
 
 
-def _reach(variance: float, freedom: float) -> float:
-    """Half the width of the interval of a mean (Student's t)."""
+def _reach(noise: Noise, share: float) -> float | None:
+    """Half the width of the interval (Student's t) of what has that share of one training's variance; None: unknown."""
     from scipy.stats import t
 
-    return float(t.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(variance)
+    return float(t.ppf((1 + LEVEL) / 2, noise.freedom)) * math.sqrt(noise.variance * share) if noise.freedom else None

@@ -11,13 +11,14 @@ from compoundnet.units import SPACE
 __all__ = ["answer", "many", "missing", "sentence", "signed", "stopped", "unequal", "unsupported"]
 
 
-def answer(contrasts: Sequence[Contrast], groups: int) -> str:
+def answer(contrasts: Sequence[Contrast]) -> str:
     """The finding about the first rule that scales several axes: whether it beats every axis alone, some, or none."""
     if not contrasts:
         return "There is no pair to compare: a rule that scales several axes, and one axis alone at the same cost."
     rule = contrasts[0].rule
     mine = [c for c in contrasts if c.rule == rule]
-    over = "at equal realised MACs" + (f", averaged over {groups} costs" if groups > 1 else "")
+    costs = min(c.costs for c in mine)
+    over = "at equal realised MACs" + (f", averaged over {costs} costs" if costs > 1 else "")
     lost = [c for c in mine if _sign(c) < 0]
     beaten = [c for c in mine if _sign(c) > 0]
     rest = [c for c in mine if _sign(c) == 0]
