@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from torch import nn
 
 import compoundnet as cn
+from compoundnet.baselines import FactoryBaseline
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES
 from compoundnet.scaling.baseline import ArchitectureBaseline
@@ -83,3 +85,20 @@ def test_axes_at_the_nearest_realised_cost() -> None:
 def test_a_rule_that_rounding_keeps_away_is_said() -> None:
     plan = plan_axes(MINI, {"efficientnet": RULES["efficientnet"]}, (2.0,), (0,))
     assert plan.notes == ("efficientnet at x2: rounding leaves no network nearer than x2.21",)
+
+
+def test_a_factory_that_rounds_gives_each_network_once() -> None:
+    def net(depth: float, width: float, resolution: float) -> nn.Module:
+        c = 8 * max(1, round(width))
+        more = [nn.Conv2d(c, c, 3, 1, 1) for _ in range(max(1, round(depth)))]
+        return nn.Sequential(nn.Conv2d(3, c, 3, 1, 1), *more, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10))
+
+    baseline = FactoryBaseline("net", net, resolution=16)
+    plan = plan_coefficients(baseline, (1.0,), 50, (0,), 0.3)
+    costs = {(c.tags["macs"], c.tags["params"], c.tags["resolution"]) for c in plan.candidates}
+    assert len(costs) == len(plan.candidates) == len({c.network for c in plan.candidates})
+
+
+def test_more_networks_than_can_be_looked_at() -> None:
+    with pytest.raises(RequestError, match="too many to look at; take a smaller phi"):
+        plan_coefficients(B0, (6.0,), 5, (0,), 0.05)

@@ -17,6 +17,8 @@ from compoundnet.scaling.solver import along, choices
 from compoundnet.search.answers.simplex import Floats
 from compoundnet.search.trials import UNEQUAL, Candidate
 
+_MOST = 20_000_000  # networks that are priced at once: a gigabyte
+
 __all__ = ["Plan", "plan_axes", "plan_coefficients"]
 
 
@@ -122,9 +124,20 @@ def _near(baseline: Baseline, factor: float, tolerance: float) -> list[Floats]:
     most = {"depth": factor, "width": factor**0.5, "resolution": factor**0.5}
     slack = 1 + 2 * tolerance  # an axis alone may overshoot before it is priced
     axes = [choices(baseline, axis, 1.0, most[axis] * slack) for axis in AXES]
+    count = math.prod(map(len, axes))
+    if count > _MOST:
+        raise RequestError(
+            f"{factor:g} times the MACs of {baseline.name} can be reached by {count:,} networks, too many to look at; "
+            "take a smaller phi"
+        )
     by = [grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")]
-    ratio = baseline.costs(*by).macs / int(baseline.costs(*np.ones((3, 1))).macs[0])
+    costs = baseline.costs(*by)
+    ratio = costs.macs / int(baseline.costs(*np.ones((3, 1))).macs[0])
     at = np.flatnonzero(np.abs(ratio / factor - 1) <= tolerance)
+    if not baseline.exact:  # what a factory rounds to the same network costs the same
+        sides = [baseline.resolution_at(float(r)) for r in by[2][at]]
+        same = np.stack([costs.macs[at], costs.params[at], costs.activations[at], sides], axis=1)
+        at = at[np.sort(np.unique(same, axis=0, return_index=True)[1])]
     if not len(at):
         nearest = float(ratio[np.argmin(np.abs(np.log(ratio / factor)))])
         raise RequestError(
@@ -163,15 +176,20 @@ def _sized(baseline: Baseline, rule: Rule, factor: float) -> _Sized | None:
 def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:
     columns = [np.array([m]) for m in by]
     effective = Multipliers(*(float(baseline.effective(a, c)[0]) for a, c in zip(AXES, columns, strict=True)))
-    row = [float(n) for n in baseline.sizes(*columns)[0]]
     costs, one = baseline.costs(*columns), baseline.costs(*np.ones((3, 1)))
     price = Cost(**{name: int(getattr(costs, name)[0]) for name in Cost.__slots__})
+    side = baseline.resolution_at(by.resolution)
+    row = (
+        [float(n) for n in baseline.sizes(*columns)[0]]
+        if baseline.exact
+        else [price.macs, price.params, price.activations, side]
+    )
     return _Sized(
         factor=factor,
         network=hashlib.sha256(f"{baseline.name} {row}".encode()).hexdigest()[:12],
         scaling=by,
         effective=effective,
-        resolution=baseline.resolution_at(by.resolution),
+        resolution=side,
         cost=price,
         macs_factor=price.macs / int(one.macs[0]),
     )
