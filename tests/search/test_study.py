@@ -134,23 +134,49 @@ def test_a_factory_is_trained_for_the_datas_classes(
     assert [o.state for o in outcomes] == ["complete", "complete"]
 
 
-def test_a_module_with_other_outputs_is_refused(
-    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+FACTORY = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, depth, width):
+        super().__init__()
+        c = round(8 * width)
+        self.body = nn.Sequential(nn.Conv2d(3, c, 3), *[nn.Conv2d(c, c, 3, 1, 1) for _ in range(round(2 * depth))])
+        self.head = nn.Linear(c, OUTPUTS)
+
+    def forward(self, x):
+        y = self.head(self.body(x).mean((2, 3)))
+        return RESULT
+
+def net(depth, width, resolution):
+    return Net(depth, width)
+"""
+
+
+@pytest.mark.parametrize(
+    ("outputs", "result", "told"),
+    [
+        (5, "y", r"gives \(1, 5\) for 1 image in evaluation, not a tensor \(1, 3\)"),
+        (3, "(y, y)", "gives tuple for 1 image in evaluation"),
+        (3, "(y, y) if self.training else y", "gives tuple for 2 images in training"),
+        (3, "y.frobnicate()", "16 x 16: AttributeError"),
+        (3, "exit(0)", "16 x 16: SystemExit"),
+    ],
+)
+def test_a_module_that_cannot_be_trained_is_refused(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: int, result: str, told: str
 ) -> None:
-    (tmp_path / "my_factory_of_five.py").write_text(
-        "from torch import nn\n"
-        "def net(depth, width, resolution):\n"
-        "    c = round(8 * width)\n"
-        "    more = [nn.Conv2d(c, c, 3, 1, 1) for _ in range(round(2 * depth))]\n"
-        "    return nn.Sequential(nn.Conv2d(3, c, 3), *more, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 5))\n"
-    )
+    """Before the study is made."""
+    name = f"factory_of_{abs(hash((outputs, result)))}"
+    (tmp_path / f"{name}.py").write_text(FACTORY.replace("OUTPUTS", str(outputs)).replace("RESULT", result))
     monkeypatch.syspath_prepend(str(tmp_path))
-    asked = request_for(
-        "axes", "my_factory_of_five:net", dataset.name, QUICK, dataset=dataset, resolution=16,
-        seeds=1, factors=(2.0,), rules={"depth": None}, train_images=None, val_images=None,
-    )  # fmt: skip
-    with pytest.raises(RequestError, match=r"gives \(1, 5\) for one image, not \(1, 3\)"):
-        done(prepare(asked, dataset, "cpu"), tmp_path / "study")
+    with pytest.raises(RequestError, match=told):
+        asked = request_for(
+            "axes", f"{name}:net", dataset.name, QUICK, dataset=dataset, resolution=16,
+            seeds=1, factors=(2.0,), rules={"depth": None}, train_images=None, val_images=None,
+        )  # fmt: skip
+        prepare(asked, dataset, "cpu")
 
 
 def test_other_images_are_refused(dataset: Dataset) -> None:

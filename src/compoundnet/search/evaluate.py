@@ -1,8 +1,10 @@
 """Training a candidate on the study's data: what a trial measures."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeAlias
 
 import torch
@@ -23,6 +25,8 @@ from compoundnet.train.loop import kept_rows, train_network
 from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Epoch, Event, Observer
 from compoundnet.train.recipe import Recipe
+
+_SHOWN = 160  # characters of somebody else's error
 
 __all__ = ["Report", "Setting", "build_scaled", "train_candidate"]
 
@@ -114,11 +118,25 @@ def build_scaled(baseline: Baseline, by: Multipliers, classes: int, recipe: Reci
         return build(replace(arch, classes=classes, **{k: v for k, v in rates.items() if v is not None}))  # type: ignore[arg-type]
     assert isinstance(baseline, FactoryBaseline)
     built = baseline.build(by, **({"num_classes": classes} if baseline.takes_classes else {}))
-    with torch.inference_mode():
-        outputs = built.eval()(torch.zeros(1, 3, side, side))
-    if tuple(outputs.shape) != (1, classes):
+    for mode, images in (("evaluation", 1), ("training", 2)):  # some give more in training, or fail there alone
+        _check_outputs(baseline.name, copy.deepcopy(built).train(mode == "training"), images, side, classes, mode)
+    if not any(parameter.requires_grad for parameter in built.parameters()):
+        raise RequestError(f"a network of {baseline.name} has no parameter that could be trained")
+    return built
+
+
+def _check_outputs(name: str, network: nn.Module, images: int, side: int, classes: int, mode: str) -> None:
+    try:
+        with torch.no_grad():
+            outputs = network(torch.zeros(images, 3, side, side))
+    except (Exception, SystemExit) as error:  # whatever somebody else's module does
+        told = shorten(str(error) or "no message", _SHOWN, placeholder="...")
         raise RequestError(
-            f"a network of {baseline.name} gives {tuple(outputs.shape)} for one image, not (1, {classes}), the data's "
-            "classes; let the factory take num_classes, or return that many outputs"
+            f"a network of {name} cannot take images of {side} x {side} in {mode}: {type(error).__name__}: {told}"
+        ) from error
+    got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
+    if got != (images, classes):
+        raise RequestError(
+            f"a network of {name} gives {got} for {images} image{'s' * (images > 1)} in {mode}, not a tensor "
+            f"({images}, {classes}), the data's classes; let the factory take num_classes, or return that many outputs"
         )
-    return built.train()

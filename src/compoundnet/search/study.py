@@ -19,13 +19,14 @@ from compoundnet.checks import check_choice, check_number, check_whole
 from compoundnet.data import Dataset, open_dataset, subset
 from compoundnet.errors import RequestError
 from compoundnet.run import RunFolder
+from compoundnet.scaling import Multipliers
 from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
 from compoundnet.scaling.compound import Rule, find
 from compoundnet.search.answers.surface import next_points
 from compoundnet.search.engine.halving import gives_up
 from compoundnet.search.engine.storage import Study
 from compoundnet.search.engine.worker import Ended, Event, work
-from compoundnet.search.evaluate import Setting, train_candidate
+from compoundnet.search.evaluate import Setting, build_scaled, train_candidate
 from compoundnet.search.plan import Plan, plan_axes, plan_coefficients
 from compoundnet.search.trials import Candidate, Outcome
 from compoundnet.train.progress import Advance, Observer
@@ -191,6 +192,9 @@ def prepare(request: Request, dataset: Dataset, device: str | None = None, worke
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
         workers=workers,
     )
+    if isinstance(baseline, FactoryBaseline):  # before anything is written: whether its networks can be trained at all
+        one = Multipliers(1.0, 1.0, 1.0)
+        build_scaled(baseline, one, len(dataset.classes), setting.recipe, baseline.resolution_at(1.0))
     return Work(request=request, plan=plan, setting=setting)
 
 
