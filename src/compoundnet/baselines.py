@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -20,7 +19,7 @@ from compoundnet import zoo
 from compoundnet.architecture import Architecture, Number
 from compoundnet.checks import check_whole
 from compoundnet.cost import Cost, training_bytes
-from compoundnet.errors import RequestError
+from compoundnet.errors import RequestError, foreign
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.baseline import ArchitectureBaseline, Axis, Baseline
 
@@ -35,7 +34,6 @@ __all__ = ["FactoryBaseline", "Scaled", "is_factory", "open_baseline"]
 _STEP = 2 ** (1 / 4)  # between multipliers of depth and width that are tried: 19 %
 _SIDE_STEP = 8  # pixels
 _LARGEST_SIDE = 10_000
-_SHOWN = 160  # characters of somebody else's error
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ class FactoryBaseline:
         except (RequestError, torch.OutOfMemoryError):
             raise
         except (Exception, SystemExit) as error:  # anything: it is somebody else's code
-            raise RequestError(f"factory {call} raised {type(error).__name__}: {_short(error)}") from error
+            raise RequestError(f"factory {call} raised {foreign(error)}") from error
         if not isinstance(built, nn.Module):
             raise RequestError(f"factory {call} returned {type(built).__name__}; it must return a torch.nn.Module")
         return built
@@ -150,7 +148,7 @@ class FactoryBaseline:
             except (Exception, SystemExit) as error:  # whatever the module does with images of this size
                 raise RequestError(
                     f"network {self.name} at depth {depth:g}, width {width:g} cannot take images of {side} x {side}: "
-                    f"{type(error).__name__}: {_short(error)}"
+                    f"{foreign(error)}"
                 ) from error
         return self._counted[key]
 
@@ -191,7 +189,7 @@ def _imported(name: str) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module_name), attribute)
     except (Exception, SystemExit) as error:  # a module may raise anything when it is imported
         raise RequestError(
-            f"cannot find factory {name!r}: {type(error).__name__}: {_short(error)}; "
+            f"cannot find factory {name!r}: {foreign(error)}; "
             "it is written package.module:factory, as Python would import it from this folder"
         ) from error
     if not callable(found):
@@ -221,7 +219,3 @@ def _checked(baseline: FactoryBaseline) -> FactoryBaseline:
         if baseline.count(depth, width, baseline.resolution) == at_one:
             raise RequestError(f"factory {baseline.name!r} ignores {axis}: twice as much of it costs the same")
     return baseline
-
-
-def _short(error: BaseException) -> str:
-    return shorten(str(error) or "no message", _SHOWN, placeholder="...")

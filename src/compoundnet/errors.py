@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from textwrap import shorten
 
-__all__ = ["FailureError", "RequestError", "StoppedError", "unknown"]
+_SHOWN = 160  # characters of somebody else's error
+
+__all__ = ["FailureError", "RequestError", "StoppedError", "foreign", "unknown"]
 
 
 class RequestError(ValueError):
@@ -21,6 +24,15 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
     if near:
         return RequestError(f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
     return RequestError(f"unknown {kind} {name!r}; known: {', '.join(names)}")
+
+
+def foreign(error: BaseException) -> str:
+    """Kind and message of an error of somebody else's code, on one short line.
+
+    >>> foreign(KeyError("no such\\nthing"))
+    "KeyError: 'no such\\\\nthing'"
+    """
+    return f"{type(error).__name__}: {shorten(str(error) or 'no message', _SHOWN, placeholder='...')}"
 
 
 class FailureError(RuntimeError):

@@ -136,10 +136,10 @@ def _at(rule: Rule, s: "Floats") -> Many:
 
 def _least_factor(baseline: Baseline, rule: Rule) -> float:
     """The cost factor below which the side would be less than 8 pixels, or the baseline's own if that is less."""
-    return least_multiplier(baseline) ** (2 / rule.resolution) if rule.resolution else 0.0
+    return _least_multiplier(baseline) ** (2 / rule.resolution) if rule.resolution else 0.0
 
 
-def least_multiplier(baseline: Baseline) -> float:
+def _least_multiplier(baseline: Baseline) -> float:
     return _LEAST_SIDE / baseline.resolution_at(1.0) if baseline.resolution_at(1.0) > _LEAST_SIDE else 0.0
 
 
@@ -160,7 +160,7 @@ def choices(baseline: Baseline, axis: Axis, low: float, high: float) -> "Floats"
     import numpy as np
 
     index = AXES.index(axis)
-    low = max(low, least_multiplier(baseline)) if axis == "resolution" else low
+    low = max(low, _least_multiplier(baseline)) if axis == "resolution" else low
     bounds = np.concatenate([[low], baseline.breakpoints(axis, low, high), [high]])
     middles = (bounds[:-1] + bounds[1:]) / 2
     x = np.concatenate([[1.0] if low <= 1 <= high else [], middles, bounds])  # the first stands for its equals

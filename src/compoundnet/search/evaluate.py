@@ -4,7 +4,6 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from textwrap import shorten
 from typing import Any, TypeAlias
 
 import torch
@@ -13,7 +12,7 @@ from torch import nn
 from compoundnet.architecture import Architecture
 from compoundnet.baselines import FactoryBaseline
 from compoundnet.data import Dataset
-from compoundnet.errors import FailureError, RequestError, StoppedError
+from compoundnet.errors import FailureError, RequestError, StoppedError, foreign
 from compoundnet.nn import build
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.run import RunFolder
@@ -25,8 +24,6 @@ from compoundnet.train.loop import kept_rows, train_network
 from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Epoch, Event, Observer
 from compoundnet.train.recipe import Recipe
-
-_SHOWN = 160  # characters of somebody else's error
 
 __all__ = ["Report", "Setting", "build_scaled", "train_candidate"]
 
@@ -130,9 +127,8 @@ def _check_outputs(name: str, network: nn.Module, images: int, side: int, classe
         with torch.no_grad():
             outputs = network(torch.zeros(images, 3, side, side))
     except (Exception, SystemExit) as error:  # whatever somebody else's module does
-        told = shorten(str(error) or "no message", _SHOWN, placeholder="...")
         raise RequestError(
-            f"a network of {name} cannot take images of {side} x {side} in {mode}: {type(error).__name__}: {told}"
+            f"a network of {name} cannot take images of {side} x {side} in {mode}: {foreign(error)}"
         ) from error
     got = tuple(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
     if got != (images, classes):

@@ -132,7 +132,7 @@ def _near(baseline: Baseline, factor: float, tolerance: float) -> list[Floats]:
         )
     by = [grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")]
     costs = baseline.costs(*by)
-    ratio = costs.macs / int(baseline.costs(*np.ones((3, 1))).macs[0])
+    ratio = costs.macs / _own_macs(baseline)
     at = np.flatnonzero(np.abs(ratio / factor - 1) <= tolerance)
     if not baseline.exact:  # what a factory rounds to the same network costs the same
         sides = [baseline.resolution_at(float(r)) for r in by[2][at]]
@@ -166,8 +166,7 @@ def _sized(baseline: Baseline, rule: Rule, factor: float) -> _Sized | None:
 
     None where only a network smaller than the baseline is near.
     """
-    macs = int(baseline.costs(*np.ones((3, 1))).macs[0])
-    found = along(baseline, rule, Budget(macs=factor * macs))
+    found = along(baseline, rule, Budget(macs=factor * _own_macs(baseline)))
     sides = [by for by in (found.scaling, found.next_scaling) if by is not None and min(by) >= 1]
     sized = [_at(baseline, factor, plain(baseline, by)) for by in sides]
     return min(sized, key=lambda f: abs(math.log(f.macs_factor / factor)), default=None)
@@ -176,7 +175,7 @@ def _sized(baseline: Baseline, rule: Rule, factor: float) -> _Sized | None:
 def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:
     columns = [np.array([m]) for m in by]
     effective = Multipliers(*(float(baseline.effective(a, c)[0]) for a, c in zip(AXES, columns, strict=True)))
-    costs, one = baseline.costs(*columns), baseline.costs(*np.ones((3, 1)))
+    costs = baseline.costs(*columns)
     price = Cost(**{name: int(getattr(costs, name)[0]) for name in Cost.__slots__})
     side = baseline.resolution_at(by.resolution)
     row = (
@@ -191,8 +190,12 @@ def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:
         effective=effective,
         resolution=side,
         cost=price,
-        macs_factor=price.macs / int(one.macs[0]),
+        macs_factor=price.macs / _own_macs(baseline),
     )
+
+
+def _own_macs(baseline: Baseline) -> int:
+    return int(baseline.costs(*np.ones((3, 1))).macs[0])
 
 
 def _shares(by: Multipliers) -> list[float]:
