@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compoundnet.units import human, human_bytes, percent, share_range
+from compoundnet.units import counted, human, human_bytes, percent, share_range
 
 _FACTORS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 
@@ -50,3 +50,7 @@ def test_percent_says_all_or_none_only_where_it_is_so(share: tuple[int, int]) ->
 def test_percent_of_nothing_is_a_dash() -> None:
     assert percent(None) == "–"
     assert share_range((0.957, 0.9949)) == "95.7–99.5\u00a0%"
+
+
+def test_a_number_and_its_noun() -> None:
+    assert [counted(n, "epoch") for n in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]

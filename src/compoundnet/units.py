@@ -1,6 +1,6 @@
 """Numbers as a reader wants them: three digits and a unit, shares that never lie by rounding."""
 
-__all__ = ["SPACE", "human", "human_bytes", "percent", "share_range"]
+__all__ = ["SPACE", "counted", "human", "human_bytes", "percent", "share_range"]
 
 SPACE = "\u00a0"
 """Does not break between a number and its unit."""
@@ -20,6 +20,11 @@ def human(value: float, unit: str = "") -> str:
 def human_bytes(value: float) -> str:
     """Decimal units: 21154192 is ``21.2 MB``."""
     return human(value, "B")
+
+
+def counted(n: int, noun: str) -> str:
+    """A number and its noun: ``1 epoch``, ``3 epochs``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def percent(share: float | None) -> str:

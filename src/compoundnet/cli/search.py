@@ -25,6 +25,7 @@ from compoundnet.search.study import Request, Work, carry_out, prepare, read_dat
 from compoundnet.search.trials import Candidate
 from compoundnet.train import Recipe, console, read_recipe
 from compoundnet.train.progress import Note, Observer
+from compoundnet.units import counted
 
 __all__ = ["coefficients_command", "study_command", "worker_command"]
 
@@ -252,7 +253,9 @@ def _teller(observer: Observer) -> Callable[[Event], None]:
             case Ended(outcome):
                 value = "" if outcome.value is None else f" with {100 * outcome.value:.1f} %"
                 observer(
-                    Note(f"{_told(outcome.candidate)}: {outcome.state}{value} after {_epochs(len(outcome.curve))}")
+                    Note(
+                        f"{_told(outcome.candidate)}: {outcome.state}{value} after {counted(len(outcome.curve), 'epoch')}"
+                    )
                 )
             case Retried(candidate, error):
                 observer(Note(f"{_told(candidate)}: failed ({error}), is tried once more"))
@@ -262,10 +265,6 @@ def _teller(observer: Observer) -> Callable[[Event], None]:
                 observer(Note(f"waiting for other workers: {len(candidates)} trainings"))
 
     return told
-
-
-def _epochs(n: int) -> str:
-    return f"{n} epoch{'s' * (n != 1)}"
 
 
 def _told(candidate: Candidate) -> str:

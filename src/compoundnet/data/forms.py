@@ -11,6 +11,7 @@ from compoundnet.data.archive import is_archive, unpacked
 from compoundnet.data.builtin import BUILT_IN, built_in
 from compoundnet.data.files import is_hidden, is_image, visible, walk_images
 from compoundnet.errors import RequestError
+from compoundnet.units import counted
 
 __all__ = ["Entry", "Listing", "read_listing"]
 
@@ -140,7 +141,7 @@ def _class_folders(folders: list[Path], files: list[Path], split: str | None) ->
     loose = [f for f in files if is_image(f)]
     if loose and folders:
         listing.notes.append(
-            f"{_count(len(loose), 'image')} outside the class folders left out, such as {loose[0].name!r}"
+            f"{counted(len(loose), 'image')} outside the class folders left out, such as {loose[0].name!r}"
         )
     for folder in folders:
         images, others = walk_images(folder)
@@ -159,7 +160,7 @@ def _flat(files: list[Path], split: str | None) -> Listing:
     if len(named) < len(images):
         where = f"{split}: " if split else ""
         unnamed = next(f for f in images if not _FLAT_NAME.fullmatch(f.stem))
-        rest = _count(len(images) - len(named), "image")
+        rest = counted(len(images) - len(named), "image")
         listing.notes.append(f"{where}{rest} without a label in the name left out, such as {unnamed.name!r}")
     return listing
 
@@ -176,10 +177,6 @@ def _outside(files: list[Path]) -> list[Path]:
 
 def _tables(files: Iterable[Path]) -> list[Path]:
     return [f for f in files if f.suffix.lower() in (".csv", ".tsv") and not is_hidden(f.name)]
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def _manifest(path: Path, within: Path | None = None) -> Listing:

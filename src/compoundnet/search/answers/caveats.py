@@ -10,7 +10,7 @@ from compoundnet.search.answers.findings import LEVEL, CoefficientsResult, Inter
 from compoundnet.search.answers.simplex import AXES, Floats, hull, inside, to_plane
 from compoundnet.search.answers.surface import Difference, Surface, fewest_networks
 from compoundnet.search.trials import UNEQUAL
-from compoundnet.units import SPACE
+from compoundnet.units import SPACE, counted
 
 __all__ = ["answer", "flat", "points", "supported", "unsupported", "warnings"]
 
@@ -50,7 +50,7 @@ def answer(result: CoefficientsResult) -> str:
     )
     rule = f"{of}, {takes[0]}, {takes[1]} and {takes[2]}: {greek}"
     if result.surface is None:
-        return f"{rule}. This is the best of {_count(_finished(result), 'network')} tried, not a fit."
+        return f"{rule}. This is the best of {counted(_finished(result), 'network')} tried, not a fit."
     if flat(result.surface):
         highest = f"The highest place of a flat surface: {rule[0].lower()}{rule[1:]}."
         return f"The data do not show that any shares are better than others. {highest}"
@@ -91,7 +91,7 @@ def unsupported(result: CoefficientsResult) -> tuple[str, ...]:
     )
     return (
         f"Costs beyond {tried} of the baseline's: that the same shares stay best is an assumption.",
-        f"Trainings of another length than {_count(result.training.epochs, 'epoch')}, another recipe, other data or "
+        f"Trainings of another length than {counted(result.training.epochs, 'epoch')}, another recipe, other data or "
         "another baseline.",
         "Other images: every network was judged on the same validation images, so that intervals tell how networks and "
         "seeds vary, not how images do.",
@@ -104,8 +104,8 @@ def _too_few_networks(result: CoefficientsResult) -> str | None:
         return None
     groups = len({network.group for network in result.networks if network.values})
     return (
-        f"Too few networks went to the end: {_finished(result)} in {_count(groups, 'group')}, where a surface over the "
-        f"shares needs {fewest_networks(groups)}. The rule is that of the best network, without an interval."
+        f"Too few networks went to the end: {_finished(result)} in {counted(groups, 'group')}, where a surface over "
+        f"the shares needs {fewest_networks(groups)}. The rule is that of the best network, without an interval."
     )
 
 
@@ -173,8 +173,8 @@ def _too_short(result: CoefficientsResult) -> str | None:
     training, said = result.training, []
     if training.epochs < _FEWEST_EPOCHS:
         return (
-            f"Training was too short to trust, or its curves are missing: {_count(training.epochs, 'epoch')} recorded. "
-            "Which axis pays changes with the length of training (Bello et al. 2021)."
+            f"Training was too short to trust, or its curves are missing: {counted(training.epochs, 'epoch')} "
+            "recorded. Which axis pays changes with the length of training (Bello et al. 2021)."
         )
     moved = training.drift and [
         f"that of {axis} moved by {drift.value:+.2f} ({drift.low:+.2f} to {drift.high:+.2f})"
@@ -212,7 +212,7 @@ def _few_seeds(result: CoefficientsResult) -> str | None:
         )
     few = sum(count < _SEEDS for count in counts)
     return (
-        f"Too few seeds: {few} of {_count(len(counts), 'network')} were trained to the end from fewer than {_SEEDS}, "
+        f"Too few seeds: {few} of {counted(len(counts), 'network')} were trained to the end from fewer than {_SEEDS}, "
         "so the noise between seeds is poorly known."
     )
 
@@ -234,7 +234,7 @@ def _pruned(result: CoefficientsResult) -> str | None:
 
 def _failed(result: CoefficientsResult) -> str | None:
     failed = sum(network.failed for network in result.networks)
-    return f"Failed: {_count(failed, 'trial')}; nothing here rests on them." if failed else None
+    return f"Failed: {counted(failed, 'trial')}; nothing here rests on them." if failed else None
 
 
 def _unequal_costs(result: CoefficientsResult) -> str | None:
@@ -264,10 +264,6 @@ _CHECKS: tuple[Callable[[CoefficientsResult], str | None], ...] = (
     _failed,
     _unequal_costs,
 )
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def _finished(result: CoefficientsResult) -> int:

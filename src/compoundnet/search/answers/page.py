@@ -25,7 +25,7 @@ from compoundnet.search.answers.networks import Network
 from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.answers.triangle import triangle_chart
 from compoundnet.search.trials import Outcome
-from compoundnet.units import SPACE, percent
+from compoundnet.units import SPACE, counted, percent
 
 __all__ = ["axes_page", "coefficients_page", "write_csv"]
 
@@ -180,7 +180,7 @@ def _curves(outcomes: Iterable[Outcome], by: str) -> Figure | None:
 
 
 def _training(training: Training) -> str:
-    said = [f"{training.epochs} epoch{'' if training.epochs == 1 else 's'}."]
+    said = [f"{counted(training.epochs, 'epoch')}."]
     if training.halfway and training.drift:
         before = " / ".join(f"{100 * share:.0f}" for share in training.halfway)
         moved = ", ".join(f"{axis} {100 * d.value:+.0f}" for axis, d in zip(AXES, training.drift, strict=True))
@@ -201,7 +201,7 @@ def _best(network: Network) -> str:
     shares = " / ".join(f"{100 * share:.0f}" for share in network.shares)
     n, error = len(network.values), network.standard_error
     spread = f" ± {100 * error:.1f}" if error is not None else ""
-    return f"{network.group}, shares {shares}, {percent(network.mean)}{spread} from {n} seed{'' if n == 1 else 's'}"
+    return f"{network.group}, shares {shares}, {percent(network.mean)}{spread} from {counted(n, 'seed')}"
 
 
 def _firm(text: str) -> str:
