@@ -252,8 +252,8 @@ def _teller(observer: Observer) -> Callable[[Event], None]:
                 pass
             case Ended(outcome):
                 value = "" if outcome.value is None else f" with {100 * outcome.value:.1f} %"
-                epochs = counted(len(outcome.curve), "epoch")
-                observer(Note(f"{_told(outcome.candidate)}: {outcome.state}{value} after {epochs}"))
+                length = counted(len(outcome.curve), "epoch")
+                observer(Note(f"{_told(outcome.candidate)}: {outcome.state}{value} after {length}"))
             case Retried(candidate, error):
                 observer(Note(f"{_told(candidate)}: failed ({error}), is tried once more"))
             case TakenOver(candidate):
