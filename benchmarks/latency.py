@@ -1,11 +1,14 @@
 """Predicted against measured latency of networks that no profile saw, and of networks chosen for a limit.
 
-    python benchmarks/latency.py [--engine onnxruntime] [--threads 1] [--batch-size 1] [--minutes 5]
-                                 [--profile FILE] [--networks 30] [--seed 1]
+    python benchmarks/latency.py [--engine onnxruntime] [--device cpu] [--threads 1] [--batch-size 1] [--minutes 4]
+                                 [--profile FILE] [--networks 30] [--limits-ms 8 25 80] [--seed 1]
 
 Profiles the device unless given a profile. The networks are published ones with random multipliers, and
 random stage tables. Each is measured beside the reference network, in passes that are minutes apart. Errors are
 given of the plain medians, and of those at the speed that the machine had when it was profiled.
+
+For each limit EfficientNet-B0 is scaled as `compoundnet design --max-latency-ms` does it, along the paper's rule and
+freely, and what was chosen is measured once more, afresh. Four minutes of profiling are about seven in all.
 """
 
 import argparse
@@ -24,12 +27,12 @@ import compoundnet as cn
 from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Stage
 from compoundnet.cli.process import keep_freed_memory
 from compoundnet.deploy import choose_within, measure_architecture_ms, measure_architectures_ms, profile_device
-from compoundnet.scaling import scale
+from compoundnet.errors import FailureError, RequestError
 from compoundnet.scaling.latency import DeviceProfile, Setting, predict_ms, read_profile
 
 BASELINES = ("efficientnet_b0", "tf_efficientnet_b2", "efficientnetv2_b0", "tf_efficientnetv2_s", "mbconv_tiny")
 RANGE_MS = (1, 200)
-LIMITS_MS = (8, 25, 80)
+LIMITS_MS = (8.0, 25.0, 80.0)
 GROUP, PASSES = 5, 3
 
 
@@ -99,46 +102,49 @@ def errors(predicted: list[float], ms: list[float]) -> dict[str, float]:
     }
 
 
-def chosen(profile: DeviceProfile, limit_ms: float) -> dict[str, Any]:
-    """EfficientNet-B0 scaled by the paper's rule until it takes the limit; then measured once more, afresh."""
-    baseline = cn.architecture("efficientnet_b0")
+def chosen(profile: DeviceProfile, limit_ms: float, free: bool) -> dict[str, Any]:
+    """The network that ``compoundnet design`` gives for the limit; then measured once more, afresh."""
+    print(f"choosing for {limit_ms:g} ms, {'free' if free else 'along the rule'}", file=sys.stderr)
+    record = {"limit_ms": limit_ms, "free": free}
 
-    def choose(aimed_ms: float) -> Architecture:
-        low, high = -8.0, 8.0
-        for _ in range(40):
-            phi = (low + high) / 2
-            fits = predict_ms(profile, scale(baseline, phi)) <= aimed_ms
-            low, high = (phi, high) if fits else (low, phi)
-        return scale(baseline, low)
+    def choose(aimed_ms: float) -> cn.Design:
+        return cn.design("efficientnet_b0", latency_ms=aimed_ms, profile=profile, free=free)
 
-    found = choose_within(limit_ms, choose, profile)
-    again = measure_architecture_ms(found.architecture, profile.setting)
-    return {
-        "limit_ms": limit_ms,
-        "network": found.architecture.name,
-        "predicted_ms": round(float(predict_ms(profile, found.architecture)), 2),
+    try:
+        found = choose_within(limit_ms, choose, profile)
+    except (RequestError, FailureError) as error:
+        return record | {"within": False, "error": str(error)}
+    arch = found.design.architecture
+    again = measure_architecture_ms(arch, profile.setting)
+    return record | {
+        "network": arch.name,
+        "predicted_ms": round(float(predict_ms(profile, arch)), 2),
         "tries": found.tries,
+        "measured_ms": round(found.timing.median_ms, 2),
         "measured_again_ms": round(again.median_ms, 2),
+        "again_at_the_profiles_speed_ms": round((again.relative or 0) * profile.reference_ms, 2),
         "within": again.median_ms <= limit_ms,
     }
 
 
 def main() -> None:
-    """Profile, measure, print, and keep in results/latency_ENGINE.json."""
+    """Profile, measure, print, and keep in results/latency_ENGINE.json (or latency_ENGINE_cuda.json)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", default="onnxruntime")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch-size", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--profile", type=Path)
     parser.add_argument("--networks", type=int, default=30)
+    parser.add_argument("--limits-ms", type=float, nargs="+", default=LIMITS_MS)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     keep_freed_memory()  # as the command line does
     if asked.profile:
         profile = read_profile(asked.profile)
     else:
-        setting = Setting(engine=asked.engine, threads=asked.threads, batch_size=asked.batch_size)
+        setting = Setting(engine=asked.engine, device=asked.device, threads=asked.threads, batch_size=asked.batch_size)
         profile = profile_device(setting, asked.minutes, lambda text: print(text, file=sys.stderr))
     archs = strangers(profile, asked.networks, asked.seed)
     predicted = [float(predict_ms(profile, arch)) for arch in archs]
@@ -151,7 +157,7 @@ def main() -> None:
         "networks": len(archs),
         "plain": errors(predicted, plain),
         "at_the_profiles_speed": errors(predicted, steady),
-        "limits": [chosen(profile, limit) for limit in LIMITS_MS],
+        "limits": [chosen(profile, limit, free) for limit in asked.limits_ms for free in (False, True)],
         "ms": [
             {
                 "network": f"{arch.name} at {arch.resolution}",
@@ -162,7 +168,8 @@ def main() -> None:
             for arch, p, m, steady_ms in columns
         ],
     }
-    publish(f"latency_{profile.setting.engine}", record)
+    on = "" if profile.setting.device == "cpu" else f"_{profile.setting.device}"
+    publish(f"latency_{profile.setting.engine}{on}", record)
 
 
 if __name__ == "__main__":

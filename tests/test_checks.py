@@ -1,9 +1,13 @@
 """Each check takes what is right and refuses the rest in one line that names the field and says what would do."""
 
 import math
+import os
 import re
 from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +19,9 @@ from compoundnet.checks import (
     check_odd,
     check_text,
     check_whole,
+    check_writable,
     check_yes_or_no,
+    finite,
 )
 from compoundnet.errors import RequestError
 
@@ -40,6 +46,8 @@ WRONG: list[tuple[Callable[[], None], str]] = [
     (lambda: share(1), "rate is 1; it must lie in [0, 1)"),
     (lambda: share(math.nan), "rate is nan; it must lie in [0, 1)"),
     (lambda: share("0.5"), "rate is '0.5'; it must lie in [0, 1)"),
+    (lambda: check_number("n", 10**400, lambda x: x > 0, "be small"), "n is 1000000"),
+    (lambda: check_number("n", math.inf, lambda x: x > 0, "be finite"), "n is inf; it must be finite"),
     (lambda: share(False), "rate is False; it must lie in [0, 1)"),
     (lambda: share(None), "rate is None; it must lie in [0, 1)"),
     (lambda: check_choice("colour", "gren", ("blue", "green")), "unknown colour 'gren'; did you mean 'green'?"),
@@ -74,3 +82,36 @@ def test_what_is_right() -> None:
     check_choice("colour", "blue", (name for name in ("green", "blue")))
     check_yes_or_no("skip", False)
     check_text("name", "x", "my_net")
+
+
+@pytest.mark.parametrize("number", [0, -1.5, 10**300, np.float32(1), np.int64(2), Fraction(1, 3)])
+def test_finite_numbers(number: object) -> None:
+    assert finite(number)
+
+
+@pytest.mark.parametrize("other", [math.nan, math.inf, -math.inf, 10**400, np.nan, True, np.True_, "1", None, 1j])
+def test_what_is_no_finite_number(other: object) -> None:
+    assert not finite(other)
+
+
+def test_a_place_that_can_be_written_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("mine")
+    for path in (tmp_path / "new", tmp_path / "old", tmp_path / "a" / "b" / "new"):
+        check_writable(path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+
+
+def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for path, why in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "file" / "x", "is no folder"),
+        (tmp_path / "file" / "y" / "x", "is no folder"),
+        (tmp_path / ("x" * 300) / "y", "File name too long"),
+    ):
+        with pytest.raises(RequestError, match=re.escape(f"cannot write {str(path)!r}: ")) as raised:
+            check_writable(path)
+        assert why in str(raised.value)
+    monkeypatch.setattr(os, "access", lambda *asked: False)  # the tests may be run by root, who may write anywhere
+    with pytest.raises(RequestError, match="no permission to write in"):
+        check_writable(tmp_path / "x")

@@ -1,6 +1,9 @@
 """Checks of values that a user gives: each raises RequestError naming the field, its value and what would be right."""
 
+import math
+import os
 from collections.abc import Callable, Iterable
+from numbers import Real
 from pathlib import Path
 
 from compoundnet.errors import RequestError, unknown
@@ -13,11 +16,23 @@ __all__ = [
     "check_outside",
     "check_text",
     "check_whole",
+    "check_writable",
     "check_yes_or_no",
+    "finite",
 ]
 
 LARGEST = 1_000_000
 """Of whole numbers, unless a check says otherwise: beyond it lies a slip of the pen, and a machine that hangs."""
+
+
+def finite(value: object) -> bool:
+    """Whether ``value`` is a number (NumPy's too, no bool) that is finite as a float; 10**400 is not."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def check_whole(name: str, value: object, *, least: int = 1, most: int = LARGEST) -> None:
@@ -42,9 +57,9 @@ def check_odd(name: str, value: object) -> None:
 
 
 def check_number(name: str, value: object, fits: Callable[[float], bool], right: str) -> None:
-    """``value`` is an int or float (not a bool) that ``fits``; NaN fits nothing. ``right`` follows "it must"."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not fits(value):
-        raise RequestError(f"{name} is {value!r}; it must {right}")
+    """``value`` is a finite int or float (not a bool) that ``fits``. ``right`` follows "it must"."""
+    if not isinstance(value, (int, float)) or not finite(value) or not fits(value):
+        raise RequestError(f"{name} is {value!r:.60}; it must {right}")
 
 
 def check_choice(name: str, value: object, choices: Iterable[str]) -> None:
@@ -64,6 +79,22 @@ def check_text(name: str, value: object, example: str) -> None:
     """``value`` is a text that is not empty."""
     if not isinstance(value, str) or not value:
         raise RequestError(f"{name} is {value!r}; it must be a text, such as {example!r}")
+
+
+def check_writable(path: Path) -> None:
+    """A file can be made at ``path``, as far as can be told beforehand; said before work whose result it would lose."""
+    try:
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if path.is_dir():
+            why = "it is a folder"
+        elif not folder.is_dir():
+            why = f"{str(folder)!r} is no folder"
+        else:
+            why = "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission to write in {str(folder)!r}"
+    except OSError as error:
+        why = str(error.strerror)
+    if why:
+        raise RequestError(f"cannot write {str(path)!r}: {why}")
 
 
 def check_outside(name: str, output: str | Path, data: str | Path) -> None:

@@ -1,166 +1,328 @@
-"""list, describe, scale: what they print, what they write, what they refuse."""
+"""design: what it prints, writes and refuses."""
 
+import json
+import re
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import compoundnet as cn
 from commandline import run, told
 from compoundnet.architecture import Architecture
-from compoundnet.cost import cost
-from compoundnet.zoo import architecture, list_architectures
+from compoundnet.baselines import open_baseline
+from compoundnet.deploy import Timing, choose_within
+from compoundnet.scaling import Multipliers
+from compoundnet.scaling.accuracy import AccuracyModel, Term, fit
+from compoundnet.scaling.budget import LIMITS
+from compoundnet.scaling.latency import DeviceProfile, Setting, predict_ms
+from compoundnet.scaling.solver import choices
 
-HELP = {
-    "list": ("PATTERN", "--json"),
-    "describe": ("ARCH", "--json"),
-    "scale": (
-        *("ARCH", "--phi", "--rule", "--depth", "--width", "--resolution", "--output", "-o", "--json"),
-        *("efficientnet_x_gpu", "uniform", "fast"),
-    ),
-}
+FACTORIES = '''
+import torch
+from torch import nn
+
+def net(depth, width, resolution, num_classes=10):
+    """Plain convolutions; width and depth count, resolution is the input's affair."""
+    c = max(1, round(8 * width))
+    layers = [nn.Conv2d(3, c, 3, 2, 1)]
+    for _ in range(max(1, round(2 * depth))):
+        layers += [nn.Conv2d(c, c, 3, 1, 1), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, num_classes))
+
+def raises(depth, width, resolution):
+    raise KeyError("no such thing\\nas this")
+
+def shallow(depth, width, resolution):
+    return net(1, width, resolution)
+
+def nothing(depth, width, resolution):
+    return None
+
+def narrow(depth, width):
+    return net(depth, width, 1)
+
+def picky(depth, width, resolution):
+    return nn.Sequential(nn.Flatten(), nn.Linear(round(100 * depth * width), 10))
+
+def leaves(depth, width, resolution):
+    raise SystemExit(0)
+
+def exact(depth, width, resolution):
+    """As documented: the side is 32 times the resolution."""
+    side, c = round(32 * resolution), round(4 * width)
+    more = [nn.Conv2d(c, c, 1) for _ in range(round(2 * depth))]
+    return nn.Sequential(nn.Conv2d(3, c, 1), *more, nn.Flatten(), nn.Linear(c * side * side, 10))
+
+answer = 42
+'''
 
 
-@pytest.mark.parametrize("verb", HELP)
-def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+@pytest.fixture
+def factories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module of factories in the current folder."""
+    name = f"factories_{abs(hash(str(tmp_path)))}"
+    (tmp_path / f"{name}.py").write_text(FACTORIES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    return name
+
+
+def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    code, out, _ = run(capsys, verb, "--help")
+    code, out, _ = run(capsys, "design", "--help")
     assert code == 0
-    assert all(word in out for word in HELP[verb]), out
+    flags = [limit.flag for limit in LIMITS]
+    more = ("--rule", "--free", "--study", "--profile", "--no-measure", "-o", "--json")
+    assert [f for f in (*flags, *more) if f not in out] == []
+    assert "--no-free" not in out
+    assert "float32 with AdamW" in out and "EMA" in out
 
 
-def test_help_of_scale_names_every_rule(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from compoundnet.scaling.compound import RULES
-
-    monkeypatch.setenv("COLUMNS", "200")
-    _, out, _ = run(capsys, "scale", "--help")
-    words = out.replace(",", " ").replace(".", " ").split()
-    assert [rule for rule in RULES if rule not in words] == []
-
-
-def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "list")[1].split() == list_architectures()
-    assert run(capsys, "list", "efficientnet_b?")[1].split() == [f"efficientnet_b{i}" for i in range(9)]
-    assert told(capsys, "list", "tf_efficientnet_b[01]") == ["tf_efficientnet_b0", "tf_efficientnet_b1"]
-
-
-@pytest.mark.parametrize("flags", [(), ("--json",)])
-def test_list_without_a_match(capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]) -> None:
-    said = "compoundnet: no network matches 'vgg*'; compoundnet list shows all\n"
-    assert run(capsys, "list", "vgg*", *flags) == (2, "", said)
-
-
-def test_describe_json(capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(capsys, "describe", "efficientnet_b0")
-    assert found.keys() == {"name", "resolution", "params", "macs", "activations", "memory", "stages"}
-    assert found["memory"].keys() == {"weights_bytes", "inference_bytes", "training_bytes_per_image"}
-    assert (found["name"], found["resolution"]) == ("efficientnet_b0", 224)
-    assert (found["params"], found["macs"]) == (5288548, 385814752)
-    assert sum(stage["params"] for stage in found["stages"]) == found["params"]
-
-
-def test_describe_page(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, err = run(capsys, "describe", "efficientnet_b0")
+def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, "design", "efficientnet_b0", "--max-macs", "1.8G", "--max-params", "20M")
     assert (code, err) == (0, "")
-    assert out.startswith("efficientnet_b0: 224 x 224 pixels, 1000 classes\n")
-    assert "5.29 M            5,288,548" in out
-    assert "\u00a0" not in out
-    table = [line for line in out.splitlines() if line.startswith(("name", "stem", "stage", "head"))]
-    assert len(table) == 10
-    assert len({len(line) for line in table}) == 1
+    assert "macs" in out and "of 1.80 G" in out
+    assert "what binds: macs" in out and "1,800,0" in out
+    larger = out[out.index("the next larger") :]
+    assert all(word in larger for word in ("parameters", "MACs", "activations", "weights", "inference", "training"))
+    assert "approximate" not in out
 
 
-def test_describe_of_a_file_is_describe_of_the_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    file = tmp_path / "b0.json"
-    file.write_text(architecture("efficientnet_b0").to_json())
-    assert told(capsys, "describe", str(file)) == told(capsys, "describe", "efficientnet_b0")
+def test_json_and_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "net.json"
+    record = told(capsys, "design", "efficientnet_b0", "--max-memory", "64MB", "-o", str(file))
+    arch = Architecture.from_json(file.read_text())
+    price = cn.cost(arch)
+    assert record["macs"] == price.macs and record["memory"]["inference_bytes"] == price.inference_bytes <= 64e6
+    assert record["limits"] == {"memory_bytes": 64e6} and record["binding"] == ["memory_bytes"]
+    assert record["next"]["spent"]["memory_bytes"] > 64e6
+    larger = cn.cost(cn.architecture("efficientnet_b0").scaled(**record["next"]["scaling"]))
+    assert record["next"]["cost"] == larger.to_record()
+    assert record["exact"] is True
+    assert arch == cn.architecture("efficientnet_b0").scaled(**record["scaling"])
 
 
-@pytest.mark.parametrize("verb", ["describe", "scale"])
-def test_unknown_architectures(capsys: pytest.CaptureFixture[str], tmp_path: Path, verb: str) -> None:
-    more = ("--phi", "1") if verb == "scale" else ()
-    code, out, err = run(capsys, verb, "eficientnet_b0", *more)
-    assert (code, out) == (2, "")
-    assert err.startswith("compoundnet: unknown architecture 'eficientnet_b0'; did you mean ")
-    assert "'efficientnet_b0'" in err
-    assert run(capsys, verb, str(tmp_path / "none.json"), *more)[0] == 2
-    (tmp_path / "bad.json").write_text('{"name": "x"}')
-    code, out, err = run(capsys, verb, str(tmp_path / "bad.json"), *more)
-    assert (code, out) == (2, "")
-    assert err.startswith(f"compoundnet: {tmp_path / 'bad.json'}: architecture lacks ")
-    assert err.count("\n") == 1
+def test_free_and_by_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    argv = ("design", "efficientnet_b0", "--max-macs", "1.8G")
+    free = told(capsys, *argv, "--free")
+    assert free["phi"] is None and free["macs"] <= 1.8e9
+    one = Term(weight=0.1, power=1.0)
+    model = AccuracyModel(depth=one, width=Term(weight=0.0, power=1.0), resolution=one)
+    (tmp_path / "result.json").write_text(json.dumps({"accuracy_model": model.to_json()}))
+    for place in (tmp_path / "result.json", tmp_path):
+        by_study = told(capsys, *argv, "--study", place)
+        assert by_study["scaling"]["width"] == 1.0 and by_study["scaling"]["depth"] > 1
+        assert by_study["accuracy_model"] == model.to_json() and by_study["doubts"] == []
+    assert "does not say what it rests on" in run(capsys, *argv, "--study", tmp_path)[1]
 
 
-def test_scale_json(capsys: pytest.CaptureFixture[str]) -> None:
-    found = told(capsys, "scale", "efficientnet_b0", "--phi", "1")
-    base, scaled = (
-        architecture("efficientnet_b0"),
-        architecture("efficientnet_b0").scaled(depth=1.2, width=1.1, resolution=1.15),
+def test_a_study_says_what_it_rests_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    points = [Multipliers(d, w, r) for d in (1, 2) for w in (1, 1.5) for r in (1, 1.2, 1.4)]
+    model = fit(points, [1 - 0.3 * (d * w * r) ** -0.5 for d, w, r in points])
+    (tmp_path / "result.json").write_text(json.dumps({"accuracy_model": model.to_json()}))
+    code, out, err = run(capsys, "design", "efficientnet_b0", "--max-macs", "10G", "--study", tmp_path)
+    assert (code, err) == (0, "")
+    assert "ranked by a study of 12 networks of x1 to x8.82 the nominal cost" in out
+    assert "% of accuracy off" in out
+    assert "but: its resolution, x" in out and "lies beyond what was studied, x1 to x1.4" in out
+    record = told(capsys, "design", "efficientnet_b0", "--max-macs", "10G", "--study", tmp_path)
+    assert record["accuracy_model"]["studied"]["networks"] == 12
+    assert any(doubt.startswith("its resolution") for doubt in record["doubts"])
+
+
+class TestLatency:
+    """With a profile in which a multiply-add of a convolution is all that takes time."""
+
+    LIMIT_MS = 12.0
+    PROFILE = DeviceProfile(
+        setting=Setting(threads=1), machine="made up", error=0.05, networks=60, reference_ms=4.0, versions={},
+        prices_ms={f"{kind}.macs": 1e-8 for kind in ("stem", "pointwise", "conv", "depthwise")},
+        measured="2026-01-31T12:00:00+00:00",
+    )  # fmt: skip
+
+    @pytest.fixture
+    def argv(self, tmp_path: Path) -> tuple[str, ...]:
+        (tmp_path / "device.json").write_text(self.PROFILE.to_json())
+        return ("design", "efficientnet_b0", "--max-latency-ms", "12", "--profile", str(tmp_path / "device.json"))
+
+    @pytest.fixture
+    def truth(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Networks take a quarter more than the profile says."""
+
+        def measured(arch: Architecture, setting: Setting) -> Timing:
+            assert setting == self.PROFILE.setting
+            ms = 1.25 * predict_ms(self.PROFILE, arch)
+            return Timing(median_ms=ms, low_ms=0.99 * ms, high_ms=1.01 * ms, relative=ms / 4, rounds=9)
+
+        monkeypatch.setattr("compoundnet.deploy.choose_within", partial(choose_within, measure=measured))
+
+    def test_by_prediction_alone(self, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
+        record = told(capsys, *argv, "--no-measure")
+        assert "measured_ms" not in record
+        assert 0.9 * self.LIMIT_MS < record["spent"]["latency_ms"] <= self.LIMIT_MS
+        assert record["binding"] == ["latency_ms"]
+        asked = cn.design("efficientnet_b0", latency_ms=self.LIMIT_MS, profile=self.PROFILE)
+        assert record["scaling"] == asked.scaling._asdict()
+        assert "measured here" not in run(capsys, *argv, "--no-measure")[1]
+
+    @pytest.mark.usefixtures("truth")
+    def test_measured(self, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], tmp_path: Path) -> None:
+        record = told(capsys, *argv, "-o", str(tmp_path / "net.json"))
+        median, (low, high) = record["measured_ms"]["median"], record["measured_ms"]["quartiles"]
+        assert low < median < high <= self.LIMIT_MS
+        assert median == pytest.approx(1.25 * record["spent"]["latency_ms"])
+        assert record["spent"]["latency_ms"] > 0.85 * self.LIMIT_MS / 1.25  # aimed lower, and not by much
+        assert record["limits"] == {"latency_ms": self.LIMIT_MS}
+        assert cn.cost(cn.architecture(tmp_path / "net.json")).macs == record["macs"]
+        assert f"measured here: {median:.3g} ms" in run(capsys, *argv)[1]
+
+    def test_really_measured(self, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
+        small = ("design", "mbconv_tiny", "--max-latency-ms", "10s", "--max-macs", "3M", *argv[-2:])
+        assert 0 < told(capsys, *small)["measured_ms"]["median"] < 10_000
+
+    @pytest.mark.parametrize(
+        ("flags", "line"),
+        [
+            (("--max-macs", "1G", "--no-measure"), "no-measure goes with a limit on latency"),
+            (("--max-macs", "1G", "--profile", "device.json"), "a profile goes with a limit on latency"),
+            (("--max-latency-ms", "5", "--profile", "none.json"), "no device profile 'none.json'"),
+            (("--max-latency-ms", "5"), "compoundnet profile measures this device"),
+            (
+                ("--max-latency-ms", "0.0001", "--no-measure", "--profile", "device.json"),
+                "needs latency_ms of at least",
+            ),
+        ],
     )
-    assert (found["resolution"], found["macs"], found["params"]) == (258, cost(scaled).macs, cost(scaled).params)
-    assert found["relative"].keys() == {"params", "macs", "activations"}
-    assert found["relative"]["macs"] == pytest.approx(cost(scaled).macs / cost(base).macs)
+    def test_what_cannot_be(
+        self,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        argv: tuple[str, ...],
+        flags: tuple[str, ...],
+        line: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("COMPOUNDNET_CACHE", str(tmp_path / "cache"))
+        code, out, err = run(capsys, *argv[:2], *flags)
+        assert (code, out) == (2, "")
+        assert line in err and err.count("\n") == 1
 
 
-def test_scale_by_axes_and_by_rules(capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys, "scale", "efficientnet_b0", "--resolution", "2")["resolution"] == 448
-    assert told(capsys, "scale", "efficientnet_b0", "--depth", "1", "--width", "1")["relative"]["macs"] == 1
-    deeper = told(capsys, "scale", "efficientnet_b0", "--phi", "1", "--rule", "depth")
-    assert deeper["resolution"] == 224
-    assert told(capsys, "scale", "efficientnet_b0", "--phi", "-1")["relative"]["macs"] < 0.8
+def test_a_rule_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rule = {"depth": 0.0, "width": 1.0, "resolution": 0.0, "factor": 2.0}
+    for content in (rule, {"rule": rule}):
+        (tmp_path / "rule.json").write_text(json.dumps(content))
+        record = told(capsys, "design", "efficientnet_b0", "--max-macs", "2G", "--rule", str(tmp_path / "rule.json"))
+        assert record["scaling"]["depth"] == record["scaling"]["resolution"] == 1.0
 
 
-def test_scale_writes_an_architecture(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    file = tmp_path / "bigger.json"
-    code, out, _ = run(capsys, "scale", "efficientnet_b0", "--phi", "1", "-o", str(file))
-    assert code == 0
-    assert out.endswith(f"written to {file}\n")
-    assert "against efficientnet_b0: params x" in out
-    written = Architecture.from_json(file.read_text())
-    assert written.resolution == 258
-    found = told(capsys, "scale", "efficientnet_b0", "--phi", "2", "--output", str(file))
-    assert Architecture.from_json(file.read_text()).resolution == found["resolution"]
+def test_a_factory(capsys: pytest.CaptureFixture[str], factories: str) -> None:
+    argv = ("design", f"{factories}:net", "--base-resolution", "32", "--max-macs", "8M")
+    record = told(capsys, *argv)
+    assert record["cost"]["macs"] <= 8e6 < record["next"]["spent"]["macs"]
+    assert record["exact"] is False
+    code, out, err = run(capsys, *argv)
+    assert (code, err) == (0, "") and "what binds: macs" in out
+    assert f"but: {open_baseline(argv[1], 32).caution}" in out and record["doubts"][0] in out
 
 
-BAD_SCALES = {
-    "neither": ((), "scale by phi, or by depth, width and resolution: give phi"),
-    "both": (("--phi", "1", "--depth", "2"), "scale by phi, or by depth, width and resolution: not both"),
-    "rule": (("--phi", "1", "--rule", "unifrom"), "unknown scaling rule 'unifrom'; did you mean 'uniform'?"),
-    "zero": (("--width", "0"), "width multiplier is 0.0; it must be a positive number"),
-    "negative": (("--depth", "-2"), "depth multiplier is -2.0"),
-    "nan": (("--depth", "nan"), "depth multiplier is nan"),
-}
+def test_the_grid_of_factories_is_as_fine_as_is_said(factories: str) -> None:
+    baseline = open_baseline(f"{factories}:net", 32)
+    said, *_ = re.findall(r"(\d+) % apart", baseline.caution)
+    for axis in ("depth", "width"):
+        tried = choices(baseline, axis, 0.5, 4.0)  # type: ignore[arg-type]
+        assert (tried[1:] / tried[:-1]).mean() == pytest.approx(1 + int(said) / 100, abs=0.01)
+    sides = np.diff(choices(baseline, "resolution", 0.5, 4.0))[1:-1]  # the ends are where it was asked to end
+    assert 32 * sides == pytest.approx(8)
 
 
-@pytest.mark.parametrize("case", BAD_SCALES)
-def test_bad_scales(capsys: pytest.CaptureFixture[str], tmp_path: Path, case: str) -> None:
-    flags, said = BAD_SCALES[case]
-    file = tmp_path / "out.json"
-    code, out, err = run(capsys, "scale", "efficientnet_b0", *flags, "-o", str(file))
-    assert (code, out) == (2, "")
-    assert err.startswith(f"compoundnet: {said}")
-    assert err.count("\n") == 1
-    assert not file.exists()
+def test_a_factory_that_has_one_axis_is_scaled_by_it_alone(capsys: pytest.CaptureFixture[str], factories: str) -> None:
+    argv = ("design", f"{factories}:shallow", "--base-resolution", "32", "--max-macs", "8M")
+    assert told(capsys, *argv, "--rule", "width")["scaling"]["width"] > 1
+    code, _, err = run(capsys, *argv)
+    assert code == 2 and "ignores depth" in err
 
 
-def test_places_that_cannot_be_written(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "folder.json").mkdir()
-    for place, said in (
-        (tmp_path / "file" / "x.json", "cannot write"),
-        (tmp_path / "folder.json", "cannot write"),
-        (tmp_path / "x.yaml", "an architecture file ends in .json"),
-    ):
-        code, out, err = run(capsys, "scale", "efficientnet_b0", "--phi", "1", "-o", str(place))
-        assert (code, out) == (2, ""), place
-        assert said in err
-        assert str(place) in err
-    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "folder.json"]
-    assert (tmp_path / "file").read_text() == "mine"
+def test_a_factorys_network_is_no_file(capsys: pytest.CaptureFixture[str], factories: str, tmp_path: Path) -> None:
+    """Said before the factory is tried: it would raise."""
+    code, _, err = run(capsys, "design", f"{factories}:raises", "--max-macs", "8M", "-o", str(tmp_path / "x.json"))
+    assert code == 2 and "the network of a factory is no architecture" in err and err.count("\n") == 1
+
+
+def test_a_factory_is_asked_for_the_side_that_it_is_fed(capsys: pytest.CaptureFixture[str], factories: str) -> None:
+    record = told(capsys, "design", f"{factories}:exact", "--base-resolution", "32", "--max-macs", "200k")
+    assert record["resolution"] == 32 * record["scaling"]["resolution"]
+
+
+@pytest.mark.parametrize("side", ["0", "-5", "99999999"])
+def test_a_side_that_cannot_be(capsys: pytest.CaptureFixture[str], factories: str, side: str) -> None:
+    code, _, err = run(capsys, "design", f"{factories}:net", "--base-resolution", side, "--max-macs", "8M")
+    assert code == 2 and f"base-resolution is {side}" in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    "argv", [("list", "a", "b"), ("describe",), ("scale", "efficientnet_b0", "--phi", "much"), ("list", "--jsn")]
+    ("factory", "line"),
+    [
+        ("raises", "raised KeyError: 'no such thing"),
+        ("shallow", "ignores depth"),
+        ("nothing", "returned NoneType"),
+        ("leaves", "raised SystemExit"),
+        ("narrow", "takes no resolution"),
+        ("picky", "cannot take images of 32 x 32"),
+        ("answer", "is no function"),
+        ("missing", "AttributeError"),
+    ],
 )
-def test_wrong_command_lines(capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
-    code, out, err = run(capsys, *argv)
+def test_factories_that_are_none(capsys: pytest.CaptureFixture[str], factories: str, factory: str, line: str) -> None:
+    code, out, err = run(capsys, "design", f"{factories}:{factory}", "--base-resolution", "32", "--max-macs", "8M")
     assert (code, out) == (2, "")
-    assert err != ""
+    assert line in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "line"),
+    [
+        ((), "no limit is given"),
+        (("--max-macs", "1.8GB"), "not bytes"),
+        (("--max-memory", "64M"), "bytes end in B"),
+        (("--max-macs", "-1"), "must be positive"),
+        (("--max-macs", "1e300"), "never ends the growth"),
+        (("--max-macs", "100"), "needs macs of at least"),
+        (("--max-macs", "1G", "--max-params", "1k"), "needs params of at least"),
+        (("--max-params", "9M", "--free"), "does not limit the resolution"),
+        (("--max-latency-ms", "15GB"), "'GB' is no unit"),
+        (("--max-macs", "1G", "--batch-size", "8"), "batch_size goes with"),
+        (("--max-macs", "1G", "--rule", "compound"), "unknown scaling rule"),
+        (("--max-macs", "1G", "--rule", "nowhere.json"), "cannot read rule"),
+        (("--max-macs", "1G", "--study", "nowhere.json"), "cannot read study"),
+        (("--max-macs", "1G", "-o", "net.txt"), "ends in .json"),
+        (("--max-macs", "1G", "-o", "."), "ends in .json"),
+        (("--max-macs", "1G", "-o", ""), "-o is ''; give a file or a folder"),
+        (("--max-macs", "1G", "--output="), "--output is ''; give a file or a folder"),
+        (("--max-macs", "1G", "--study", "nowhere.json", "--rule", "fast"), "cannot read study"),
+        (("--max-macs", "1e400"), "--max-macs is '1e400'; it is too large"),
+        (("--max-macs", "1e-320"), "needs macs of at least"),
+        (("--max-memory", "64Mb"), "bytes end in B"),
+        (("--max-macs", "1G", "--base-resolution", "32"), "goes with a factory"),
+    ],
+)
+def test_one_clear_line(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    argv: tuple[str, ...],
+    line: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, "design", "efficientnet_b0", *argv)
+    assert (code, out) == (2, "")
+    assert line in err and err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_factory_of_no_module(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "design", "no_such_module_anywhere:net", "--max-macs", "1G")
+    assert code == 2 and "cannot find factory 'no_such_module_anywhere:net'" in err and err.count("\n") == 1

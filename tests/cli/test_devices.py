@@ -82,11 +82,15 @@ def test_bad_requests_take_one_line(capsys: pytest.CaptureFixture[str], flags: t
     assert err.count("\n") == 1
 
 
-def test_a_folder_that_cannot_be_written_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_told_before_measuring(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
-    code, _, err = run(capsys, "-o", tmp_path / "file" / "profile.json")
-    assert code == 2
-    assert "cannot write" in err.splitlines()[-1]
+    (tmp_path / "folder.json").mkdir()
+    for place in (tmp_path / "file" / "profile.json", tmp_path / "folder.json"):
+        code, _, err = run(capsys, "-o", place)
+        assert code == 2
+        assert err.startswith(f"compoundnet: cannot write {str(place)!r}") and err.count("\n") == 1
 
 
 def test_an_unknown_engine_names_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,7 +42,11 @@ def test_unknown_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (RequestError("bad"), 2, "compoundnet: bad\n"),
         (FailureError("worse"), 1, "compoundnet: worse\n"),
         (StoppedError("stopped"), 130, "compoundnet: stopped; the same command goes on from there\n"),
-        (KeyboardInterrupt(), 130, "compoundnet: interrupted; a training goes on with the same command\n"),
+        (
+            KeyboardInterrupt(),
+            130,
+            "compoundnet: interrupted; what was saved stays, and a training or study goes on with the same command\n",
+        ),
     ],
 )
 def test_exit_codes(
@@ -51,7 +55,7 @@ def test_exit_codes(
     def fail(argv: list[str]) -> None:
         raise error
 
-    monkeypatch.setattr("compoundnet.cli.design.list_command", fail)
+    monkeypatch.setattr("compoundnet.cli.describe.list_command", fail)
     assert run(capsys, "list") == (code, "", said)
 
 
@@ -59,7 +63,7 @@ def test_a_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(argv: list[str]) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("compoundnet.cli.design.list_command", fail)
+    monkeypatch.setattr("compoundnet.cli.describe.list_command", fail)
     with pytest.raises(ZeroDivisionError):
         main(["list"])
 

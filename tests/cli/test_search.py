@@ -1,15 +1,18 @@
 """coefficients, study, worker: from the command line to the files they leave, and what they refuse."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from commandline import run
+from compoundnet.cli import main
 from compoundnet.scaling import Rule
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.engine.storage import outcomes
+from factories import NET, written
 from tiny import ARCH, pictures
 
 FINE = replace(ARCH, rounding=replace(ARCH.rounding, channel_multiple=1, channel_floor=0))
@@ -22,6 +25,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search")
     pictures(folder / "images")
     (folder / "net.json").write_text(FINE.to_json())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(place: Path) -> Path:
+    """One that has ended."""
+    folder = place.parent / f"{place.name}-ended"
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in asked(place, "study", folder, "--rules", "depth", "--factors", 2, "--seeds", 1)])
+    assert ended.value.code == 0
     return folder
 
 
@@ -132,6 +145,8 @@ def test_a_worker_finishes_what_another_left(
         ("study", ("--rules", "nowhere.json"), "cannot read rule"),
         ("study", ("--factors", "0.5"), "factors is 0.5"),
         ("study", ("--factors", "2", "2"), "different numbers"),
+        ("study", ("--rules", "depth", "depth"), "rules have 'depth' twice"),
+        ("study", ("--device", "cud"), "device 'cud' cannot be used"),
     ],
 )
 def test_one_clear_line(
@@ -163,3 +178,106 @@ def test_a_study_inside_its_images_is_refused(capsys: pytest.CaptureFixture[str]
     code, _, err = run(capsys, *asked(place, "study", place / "images" / "study"))
     assert code == 2 and "would lie inside the images" in err
     assert not (place / "images" / "study").exists()
+
+
+def test_a_study_whose_trainings_all_fail(
+    capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from compoundnet.errors import FailureError
+    from compoundnet.search import study as module
+
+    def diverging(*args: object, **named: object) -> None:
+        raise FailureError("the loss became nan")
+
+    monkeypatch.setattr(module, "train_candidate", diverging)
+    code, out, err = run(
+        capsys, *asked(place, "study", tmp_path / "study", "--rules", "depth", "--factors", 2, "--seeds", 1)
+    )
+    assert (code, out) == (1, "")
+    assert err.rstrip().endswith("compoundnet: all 2 trainings failed; the first: the loss became nan")
+
+
+def test_a_factory_that_prints_leaves_the_answer_alone(
+    capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loud = f'print("imported")\n{NET}'.replace("    c = max", '    print("built")\n    c = max')
+    name = written(tmp_path, monkeypatch, "loud_factory", loud)
+    words = (name, place / "images", "-o", tmp_path / "study", "--base-resolution", 16, *QUICK)
+    code, out, err = run(capsys, "study", *words, "--rules", "width", "--factors", 2, "--seeds", 1, "--json")
+    assert code == 0, err
+    result = json.loads(out)
+    assert any("9 % apart in depth" in note for note in result["notes"])
+    assert "imported" in err and "built" in err
+
+
+def damaged(value: object, at: tuple[str, ...], to: object) -> object:
+    """A copy of nested JSON objects with one value changed."""
+    if not at:
+        return to
+    assert isinstance(value, dict)
+    return {**value, at[0]: damaged(value.get(at[0]), at[1:], to)}
+
+
+@pytest.mark.parametrize(
+    ("at", "to", "told"),
+    [
+        (("storage",), 3, "its storage is 3"),
+        (("name",), None, "its name is None"),
+        (("definition",), [], "its definition is []"),
+        (("definition", "kind"), None, "unknown kind 'None'"),
+        (("definition", "phis"), None, "request cannot be read"),
+        (("definition", "rules"), {"depth": [1]}, "rule 'depth' is [1]"),
+        (("definition", "rules"), 3, "rules are 3"),
+        (("definition", "rules"), {}, "rules is empty"),
+        (("definition", "seeds"), "3", "seeds is '3'"),
+        (("definition", "train_images"), 0, "train_images is 0"),
+        (("definition", "data"), None, "data is None"),
+        (("definition", "recipe"), None, "recipe"),
+        (("definition", "recipe", "epochs"), "many", "epochs is 'many'"),
+        (("definition", "baseline"), {"net": 1}, "baseline is {'net': 1}"),
+        (("definition", "baseline"), None, "baseline is None"),
+        (("definition", "baseline", "architecture"), {"name": 3}, "architecture"),
+        (("definition", "method"), "model", "unknown method of axes 'model'"),
+    ],
+)
+def test_a_damaged_study_is_told_in_a_line(
+    capsys: pytest.CaptureFixture[str], study: Path, tmp_path: Path, at: tuple[str, ...], to: object, told: str
+) -> None:
+    """In both places: what a study was asked for stands in its journal too."""
+    copy = shutil.copytree(study, tmp_path / "study")
+    record = json.loads((copy / "study.json").read_text())
+    changed = damaged(record, at, to)
+    (copy / "study.json").write_text(json.dumps(changed))
+    lines = [json.loads(line) for line in (copy / "journal.log").read_text().splitlines()]
+    for line in lines:
+        if "definition" in line.get("user_attr", {}):
+            assert isinstance(changed, dict)
+            line["user_attr"]["definition"] = changed["definition"]
+    (copy / "journal.log").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, out, err = run(capsys, "worker", copy)
+    assert (code, out) == (2, "")
+    last = err.rstrip().rsplit("\n", 1)[-1]
+    assert last.startswith("compoundnet: ") and told in last
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"value":', '"value":"x","was":', "cannot be read"),
+        ('"effective":', '"affective":', "its effective is None"),
+        ('"macs_factor":', '"macs_factor":null,"was":', "its macs_factor is None"),
+        ('"multipliers":[', '"multipliers":["x",', "cannot be read"),
+        ('"state":"complete"', '"state":"over"', "cannot be read"),
+    ],
+)
+def test_a_damaged_trial_is_told_in_a_line(
+    capsys: pytest.CaptureFixture[str], study: Path, tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    copy = shutil.copytree(study, tmp_path / "study")
+    journal = (copy / "journal.log").read_text()
+    assert old in journal
+    (copy / "journal.log").write_text(journal.replace(old, new))
+    code, out, err = run(capsys, "worker", copy)
+    assert (code, out) == (2, "")
+    last = err.rstrip().rsplit("\n", 1)[-1]
+    assert last.startswith("compoundnet: ") and told in last

@@ -1,6 +1,7 @@
 """Choosing by prediction, checking by measurement."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,8 +17,11 @@ PROFILE = DeviceProfile(
 )  # fmt: skip
 
 
-def named(aimed_ms: float) -> Architecture:
-    return cn.architecture("mbconv_tiny").scaled(name=f"{aimed_ms!r}")
+DESIGN = cn.design("mbconv_tiny", macs=1e8)
+
+
+def named(aimed_ms: float) -> cn.Design:
+    return replace(DESIGN, architecture=DESIGN.architecture.scaled(name=f"{aimed_ms!r}"))
 
 
 def device(truth: float = 1.0, spread: float = 1.0, speed: float = 1.0) -> Callable[[Architecture, Setting], Timing]:
@@ -34,7 +38,7 @@ def device(truth: float = 1.0, spread: float = 1.0, speed: float = 1.0) -> Calla
 
 def test_a_prediction_that_holds_is_taken_at_once() -> None:
     found = choose_within(20, named, PROFILE, device())
-    assert (float(found.architecture.name), found.tries, found.aimed_ms) == (20, 1, 20)
+    assert (float(found.design.architecture.name), found.tries, found.aimed_ms) == (20, 1, 20)
 
 
 @pytest.mark.parametrize("truth", [1.05, 1.4, 3.0])
@@ -52,19 +56,19 @@ def test_the_upper_quartile_decides() -> None:
 
 def test_a_machine_that_is_fast_just_now_is_not_believed() -> None:
     found = choose_within(20, named, PROFILE, device(truth=1.2, speed=1.5))
-    assert 1.2 * float(found.architecture.name) <= 20
+    assert 1.2 * float(found.design.architecture.name) <= 20
 
 
 def test_it_gives_up_in_one_line() -> None:
     def stuck(arch: Architecture, setting: Setting) -> Timing:
-        return device()(named(30), setting)
+        return device()(named(30).architecture, setting)
 
     with pytest.raises(FailureError, match=r"no network measured within 20 ms: after 6 tries .* took 30 ms"):
         choose_within(20, named, PROFILE, stuck)
 
 
 def test_a_limit_that_nothing_meets_is_the_choosers_to_tell() -> None:
-    def choose(aimed_ms: float) -> Architecture:
+    def choose(aimed_ms: float) -> cn.Design:
         if aimed_ms < 20:
             raise RequestError("nothing fits")
         return named(aimed_ms)

@@ -1,7 +1,9 @@
 """The loss that ranks scaled networks: its optimum is the rule, and a fit finds the truth again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from scipy.optimize import minimize
 
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES, Multipliers, Rule
-from compoundnet.scaling.accuracy import AccuracyModel, Term, fit, following, read_model
+from compoundnet.scaling.accuracy import AccuracyModel, Studied, Term, fit, following, read_model
 
 TRUTH = AccuracyModel(
     depth=Term(weight=0.10, power=0.5),
@@ -55,6 +57,10 @@ def test_a_fit_finds_the_truth() -> None:
     elsewhere = [Multipliers(3, 1.5, 1.7), Multipliers(1.2, 2, 1.1)]
     assert [found.loss(*p) for p in elsewhere] == pytest.approx([TRUTH.loss(*p) for p in elsewhere], abs=2e-3)
     assert found.deviation is not None and found.deviation < 1e-3
+    cheapest, dearest = 0.7**2, 4 * 2**2 * 2**2
+    assert found.studied == Studied(
+        networks=36, least=Multipliers(1, 0.7, 1), most=Multipliers(4, 2, 2), cheapest=cheapest, dearest=dearest
+    )
 
 
 def test_a_fit_of_noisy_accuracies_says_how_noisy() -> None:
@@ -63,18 +69,76 @@ def test_a_fit_of_noisy_accuracies_says_how_noisy() -> None:
     assert found.deviation is not None and 0.005 < found.deviation < 0.015
 
 
-def test_too_little_to_fit() -> None:
-    with pytest.raises(RequestError, match="2 networks"):
-        fit(POINTS[:2], [0.5, 0.6])
-    with pytest.raises(RequestError, match="different sizes"):
-        fit([Multipliers(1, 1, 1)] * 9, [0.5] * 9)
+def test_the_deviation_is_by_the_degrees_of_freedom() -> None:
+    """Of nine networks seven numbers are fitted: what is left over would look 2.1 times too small."""
+    points = [
+        Multipliers(1, 1, 1),
+        *(Multipliers(*(x if a == b else 1 for b in range(3))) for a in range(3) for x in (2, 4)),
+    ]
+    points += [Multipliers(2, 2, 2), Multipliers(3, 1.5, 1.5)]
+    draw = np.random.default_rng(0)
+    found = [fit(points, [1 - TRUTH.loss(*p) + draw.normal(0, 0.01) for p in points]).deviation or 0 for _ in range(30)]
+    assert np.sqrt(np.mean(np.square(found))) == pytest.approx(0.01, rel=0.35)
+
+
+def test_an_axis_that_never_changed_counts_for_nothing() -> None:
+    points = [Multipliers(d, w, 1) for d in (1, 2, 4) for w in (1, 1.5, 2)]
+    found = fit(points, [1 - TRUTH.loss(*p) for p in points])
+    assert not found.counts("resolution")
+    assert found.loss(3, 1.2, 1) == pytest.approx(TRUTH.loss(3, 1.2, 1), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("points", "said"),
+    [
+        (POINTS[:2], "2 networks of different sizes .* at least 5"),
+        ([Multipliers(1, 1, 1)] * 20, "1 networks of different sizes"),
+        (POINTS[::5] * 3, "8 networks of different sizes .* at least 9"),
+        (
+            [Multipliers(d, w, (2 / d / w**2) ** 0.5) for d in (1, 1.3, 1.7) for w in (1, 1.1, 1.2)],
+            "all cost about the same",
+        ),
+    ],
+)
+def test_too_little_to_fit(points: list[Multipliers], said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        fit(points, np.linspace(0.5, 0.6, len(points)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("points", "accuracy", "weights", "said"),
+    [
+        (POINTS, [0.5] * 35, None, "36 networks, 35 accuracies and 36 weights"),
+        (POINTS, [0.5] * 36, [1.0], "36 accuracies and 1 weights"),
+        (POINTS, [float("nan")] * 36, None, "not finite"),
+        (POINTS, [0.5] * 36, [0.0] * 36, "not positive"),
+        ([Multipliers(-1, 1, 1)] * 36, [0.5] * 36, None, "not positive"),
+        (POINTS, ["good"] * 36, None, "must be numbers"),
+        (POINTS, 0.5, None, "36 networks, 1 accuracies"),
+    ],
+)
+def test_a_table_that_is_none(points: Any, accuracy: Any, weights: Any, said: str) -> None:
+    with pytest.raises(RequestError, match=said):
+        fit(points, accuracy, weights)
 
 
 def test_json(tmp_path: Path) -> None:
     assert AccuracyModel.from_json(json.loads(json.dumps(TRUTH.to_json()))) == TRUTH
     file = tmp_path / "result.json"
     file.write_text(json.dumps({"accuracy_model": TRUTH.to_json()}))
+    assert read_model(file) == read_model(tmp_path) == TRUTH
+    file.write_text("\ufeff" + json.dumps({"accuracy_model": TRUTH.to_json()}), encoding="utf-8")
     assert read_model(file) == TRUTH
+
+
+def test_json_of_a_fit_and_of_one_that_does_not_say_what_it_rests_on() -> None:
+    found = fit(POINTS, [1 - TRUTH.loss(*p) for p in POINTS])
+    record = json.loads(json.dumps(found.to_json()))
+    assert AccuracyModel.from_json(record) == found
+    del record["studied"]
+    older = AccuracyModel.from_json(record)
+    assert older == replace(found, studied=None)
+    assert list(older.doubts(Multipliers(99, 99, 99))) == []
 
 
 @pytest.mark.parametrize(
@@ -85,12 +149,17 @@ def test_json(tmp_path: Path) -> None:
         ("{}", "holds no accuracy model"),
         ('{"accuracy_model": 3}', "not an accuracy model"),
         ('{"accuracy_model": {"depth": {"weight": 1}}}', "not an accuracy model"),
+        (json.dumps({"accuracy_model": TRUTH.to_json() | {"deviation": "small"}}), "deviation is 'small'"),
+        (json.dumps({"accuracy_model": TRUTH.to_json() | {"floor": 10**400}}), "must be finite"),
+        (json.dumps({"accuracy_model": TRUTH.to_json() | {"studied": 3}}), "not an accuracy model"),
+        (json.dumps({"accuracy_model": TRUTH.to_json() | {"studied": {}}}), "not an accuracy model"),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: str, told: str) -> None:
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=told) as raised:
         read_model(tmp_path / "x.json")
+    assert str(raised.value).count("x.json") == 1
     with pytest.raises(RequestError, match="No such file"):
         read_model(tmp_path / "missing.json")
 

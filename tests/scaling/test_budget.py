@@ -1,7 +1,9 @@
 """Limits: units as people write them, and lines for what cannot be."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,7 +62,10 @@ def test_units(text: str, unit: str, value: float | None) -> None:
         ("inf", "count", "must be a number"),
         ("-1G", "count", "must be positive"),
         ("0", "bytes", "must be positive"),
-        ("1e999", "count", "must be positive"),
+        ("1e999", "count", "is too large"),
+        ("1e300T", "count", "is too large"),
+        ("64Mb", "bytes", "bytes end in B"),
+        ("8gb", "bytes", "bytes end in B"),
         ("0x10", "count", "must be a number"),
     ],
 )
@@ -81,11 +86,19 @@ def test_any_text_is_a_positive_number_or_a_line(text: str, unit: str) -> None:
         assert 0 < value < math.inf
 
 
-@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "1G"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, True, "1G", 10**400])
 @pytest.mark.parametrize("name", [limit.name for limit in LIMITS])
 def test_a_limit_that_cannot_be(name: str, value: object) -> None:
-    with pytest.raises(RequestError, match=f"limit on {name} is {value!r}"):
+    with pytest.raises(RequestError, match=f"limit on {name} is {value!r:.60}") as caught:
         Budget(**{name: value})  # type: ignore[arg-type]
+    assert "such as 1.8G" not in str(caught.value)  # a text, which it refuses
+
+
+@pytest.mark.parametrize("number", [np.float32(2e6), np.float64(2e6), np.int64(2e6), 2_000_000])
+def test_numbers_of_any_kind_are_kept_as_pythons(number: float) -> None:
+    budget = Budget(macs=number)
+    assert budget == Budget(macs=2e6)
+    assert json.dumps(budget.limits()) == '{"macs": 2000000.0}'
 
 
 def test_a_budget_needs_a_limit() -> None:
@@ -118,3 +131,4 @@ def test_shown() -> None:
         "64.0\xa0MB",
         "15\xa0ms",
     ]
+    assert shown("macs", 1e-320) == "1e-320"

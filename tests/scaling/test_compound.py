@@ -1,10 +1,13 @@
 """Rules as shares of the cost, coefficients, the published table, and scaling by them."""
 
+import json
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -131,6 +134,16 @@ def test_phi_one_is_b2_but_for_the_pixels() -> None:
     assert one.name == "efficientnet_b0_phi1"
 
 
+def test_a_network_by_its_name_or_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "b0.json").write_text(B0.to_json())
+    assert scale("efficientnet_b0", 1) == scale(tmp_path / "b0.json", 1) == scale(B0, 1)
+
+
+def test_numbers_of_any_kind() -> None:
+    assert scale(B0, np.float32(1)) == scale(B0, 1)
+    assert scale(B0, depth=np.float32(2), width=np.int64(1)) == scale(B0, depth=2.0)
+
+
 def test_explicit_multipliers() -> None:
     assert scale(B0, depth=1.2, width=1.1, resolution=260 / 224).stages == zoo.architecture("efficientnet_b2").stages
     assert scale(B0, resolution=0.5).resolution == 112
@@ -153,7 +166,13 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: scale(B0, width=float("nan")), "width multiplier is nan"),
     (lambda: scale(B0, 1e6), r"phi is 1000000.0; 1.92027\^phi is no cost factor"),
     (lambda: scale(B0, -1e6), r"phi is -1000000.0; 1.92027\^phi is no cost factor"),
-    (lambda: scale(B0, float("nan")), r"phi is nan; 1.92027\^phi is no cost factor"),
+    (lambda: scale(B0, float("nan")), r"phi is nan; it must be a number"),
+    (lambda: scale(B0, phi="1"), "phi is '1'; it must be a number"),  # type: ignore[arg-type]
+    (lambda: scale(B0, depth="2"), "depth multiplier is '2'; it must be a positive number"),  # type: ignore[arg-type]
+    (lambda: scale(B0, depth=10**400), "depth multiplier is 1000"),
+    (lambda: scale(B0, 1, rule=3), "unknown scaling rule '3'"),  # type: ignore[arg-type]
+    (lambda: scale(None, 1), "network is None; give a name, a JSON file or an Architecture"),  # type: ignore[arg-type]
+    (lambda: scale("efficientnet_b9", 1), "unknown architecture 'efficientnet_b9'"),
     (lambda: scale(B0, 200), "depth multiplier is .*; it must be a positive number, 1 leaves it as it is, and at most"),
     (lambda: PAPER.multipliers(0), "cost factor is 0; it must be a positive number"),
     (lambda: PAPER.multipliers(float("inf")), "cost factor is inf"),
@@ -162,6 +181,11 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
         re.escape("shares (depth, width, resolution) are (0.5, 0.5, 0.5)"),
     ),
     (lambda: Rule(depth=-0.5, width=1.0, resolution=0.5), "none may be negative and they must sum to 1"),
+    (lambda: Rule(depth="a", width=0.5, resolution=0.5), "shares .* are .'a', 0.5, 0.5."),  # type: ignore[arg-type]
+    (lambda: Rule(depth=True, width=0, resolution=0), "shares .* are .True, 0, 0."),
+    (lambda: Rule(depth=10**400, width=0, resolution=0), "shares .* are .1000"),
+    (lambda: Rule(depth=1, width=0, resolution=0, factor=10**400), "factor is 1000"),
+    (lambda: Rule.from_coefficients("a", 1, 1), "all must be >= 1"),  # type: ignore[arg-type]
     (lambda: Rule(depth=float("nan"), width=0.5, resolution=0.5), "they must sum to 1"),
     (lambda: Rule(depth=1, width=0, resolution=0, factor=1), "factor is 1; a unit of phi must multiply the cost"),
     (lambda: Rule(depth=1, width=0, resolution=0, factor=float("inf")), "factor is inf"),
@@ -200,3 +224,35 @@ def test_table_7_of_the_paper() -> None:
         cost(base.scaled(**{axis: by})).macs / 1e9 for axis, by in (("depth", 4), ("width", 2), ("resolution", 2))
     ]
     assert single == pytest.approx([1.575, 1.450, 1.538], abs=1e-3)
+
+
+SHARES: dict[str, Any] = {"depth": 0.2, "width": 0.3, "resolution": 0.5, "factor": 2.0}
+
+
+class TestFiles:
+    def test_of_a_rule(self, tmp_path: Path) -> None:
+        file = tmp_path / "rule.json"
+        for content in (SHARES, {"rule": SHARES}, SHARES | {"interval": [0, 1]}):
+            for encoding in ("utf-8", "utf-8-sig"):
+                file.write_text(json.dumps(content), encoding=encoding)
+                assert Rule.from_file(file) == Rule(**SHARES)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("{", "is no rule; it must hold depth, width, resolution and factor"),
+            ("[]", "is no rule"),
+            ('{"depth": 1}', "is no rule"),
+            (json.dumps(SHARES | {"depth": "0.2"}), "none may be negative and they must sum to 1"),
+            (json.dumps(SHARES | {"depth": True, "width": 0, "resolution": 0}), "none may be negative"),
+            (json.dumps(SHARES | {"depth": 10**400}), "none may be negative"),
+            (json.dumps(SHARES | {"factor": "2"}), "factor is '2'"),
+            (json.dumps(SHARES | {"factor": None}), "factor is None"),
+        ],
+    )
+    def test_of_none(self, tmp_path: Path, content: str, said: str) -> None:
+        file = tmp_path / "rule.json"
+        file.write_text(content)
+        with pytest.raises(RequestError, match=said) as raised:
+            Rule.from_file(file)
+        assert str(raised.value).count("rule.json") == 1 and len(str(raised.value)) < 400

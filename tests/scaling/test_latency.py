@@ -188,8 +188,14 @@ class TestFiles:
         assert "\n" not in str(caught.value)
 
     def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(RequestError, match="cannot read device profile"):
+        with pytest.raises(RequestError, match="cannot read device profile") as raised:
             read_profile(tmp_path)
+        assert str(raised.value).count(tmp_path.name) == 1
+
+    def test_a_file_that_begins_with_a_mark(self, tmp_path: Path) -> None:
+        path = tmp_path / "profile.json"
+        path.write_text(PROFILE.to_json(), encoding="utf-8-sig")
+        assert read_profile(path) == PROFILE
 
     @pytest.mark.parametrize(
         ("spoil", "said"),
@@ -201,6 +207,7 @@ class TestFiles:
             (lambda record: record["prices_ms"].update({"conv.macs": "1"}), "prices_ms.conv.macs is '1'"),
             (lambda record: record.update(prices_ms=[]), "prices_ms must be a JSON object"),
             (lambda record: record.update(error=float("nan")), "error is nan"),
+            (lambda record: record["prices_ms"].update({"conv.macs": 10**400}), "prices_ms.conv.macs is 1000"),
             (lambda record: record.update(reference_ms=0), "reference_ms is 0"),
             (lambda record: record.update(networks=0), "networks is 0"),
             (lambda record: record.update(machine=""), "machine is ''"),

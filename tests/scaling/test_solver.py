@@ -13,7 +13,7 @@ from compoundnet.scaling.baseline import ArchitectureBaseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.free import free
 from compoundnet.scaling.solver import along, choices, networks_along
-from scaling.drawn import drawn_baseline, drawn_budget, drawn_rule, fits, one_each
+from scaling.drawn import drawn_baseline, drawn_budget, drawn_model, drawn_rule, fits, latency_of, one_each
 
 B0 = ArchitectureBaseline(architecture("efficientnet_b0"))
 RANDOM = [*range(20), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(20, 300))]
@@ -29,7 +29,7 @@ def test_along_a_rule_nothing_larger_fits(seed: int) -> None:
     enough = np.floor(by[2] * baseline.architecture.resolution) >= 8
     good = fits(baseline, by, budget) & enough
     try:
-        found = along(baseline, rule, budget)
+        found = along(baseline, rule, budget, latency_of(baseline))
     except RequestError as error:
         assert "loosen" in str(error) and not good.any()
         return
@@ -45,7 +45,7 @@ def test_along_a_rule_nothing_larger_fits(seed: int) -> None:
 @pytest.mark.parametrize("seed", RANDOM)
 def test_free_nothing_better_fits(seed: int) -> None:
     draw = random.Random(seed)
-    baseline, model = drawn_baseline(draw), following(drawn_rule(draw))
+    baseline, model = drawn_baseline(draw), drawn_model(draw)
     budget = drawn_budget(draw, baseline, factor=20)
     least = 8 / baseline.architecture.resolution
     lows = {"depth": 1 / 8, "width": 1 / 8, "resolution": max(1 / 8, least)}
@@ -56,9 +56,9 @@ def test_free_nothing_better_fits(seed: int) -> None:
         by = [np.minimum(m, low) if not model.counts(a) else m for m, (a, low) in zip(by, lows.items(), strict=True)]
         if not fits(baseline, by, budget).any():
             with pytest.raises(RequestError, match="loosen"):
-                free(baseline, model, budget)
+                free(baseline, model, budget, latency_of(baseline))
             return
-    found = free(baseline, model, budget)
+    found = free(baseline, model, budget, latency_of(baseline))
     columns = [np.array([m]) for m in found.scaling]
     assert fits(baseline, columns, budget).all()
     assert found.binding or found.next_scaling is None

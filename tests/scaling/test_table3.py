@@ -23,6 +23,7 @@ class Row(NamedTuple):
 #   as a part of the stem, it would be 2.318 G, the published 2.3.
 # - ResNet-50 deeper and wider: the published 16.2 and 14.7 are near what the other of the two costs, 16.1 and 14.6,
 #   so the rows are probably exchanged. Deeper is cheaper, as stem, projections and classifier are not repeated.
+# Absent: the compound rows of MobileNetV2 (1.3) and ResNet-50 (16.7), whose multipliers the paper does not give.
 TABLE = [
     Row("mobilenetv1_100", {}, 0.6, 568_740_352, True),
     Row("mobilenetv1_100", {"width": 2}, 2.2, 2_216_465_408, True),

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from torch import nn
 
 import compoundnet as cn
 from compoundnet.baselines import FactoryBaseline
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES
 from compoundnet.scaling.baseline import ArchitectureBaseline
-from compoundnet.search.plan import plan_axes, plan_coefficients
+from compoundnet.search.plan import check_tags, plan_axes, plan_coefficients
+from factories import chain
 
 MINI = ArchitectureBaseline(replace(cn.architecture("mbconv_mini"), classes=10))
 B0 = ArchitectureBaseline(cn.architecture("efficientnet_b0"))
@@ -88,17 +88,32 @@ def test_a_rule_that_rounding_keeps_away_is_said() -> None:
 
 
 def test_a_factory_that_rounds_gives_each_network_once() -> None:
-    def net(depth: float, width: float, resolution: float) -> nn.Module:
-        c = 8 * max(1, round(width))
-        more = [nn.Conv2d(c, c, 3, 1, 1) for _ in range(max(1, round(depth)))]
-        return nn.Sequential(nn.Conv2d(3, c, 3, 1, 1), *more, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, 10))
-
-    baseline = FactoryBaseline("net", net, resolution=16)
-    plan = plan_coefficients(baseline, (1.0,), 50, (0,), 0.3)
+    baseline = FactoryBaseline("chain", chain, resolution=16)
+    plan = plan_coefficients(baseline, (0.5,), 50, (0,), 0.15)
     costs = {(c.tags["macs"], c.tags["params"], c.tags["resolution"]) for c in plan.candidates}
     assert len(costs) == len(plan.candidates) == len({c.network for c in plan.candidates})
 
 
-def test_more_networks_than_can_be_looked_at() -> None:
-    with pytest.raises(RequestError, match="too many to look at; take a smaller phi"):
-        plan_coefficients(B0, (6.0,), 5, (0,), 0.05)
+def test_the_baseline_itself_may_be_among_them() -> None:
+    """It has no shares of growth; it counts as the middle."""
+    plan = plan_coefficients(ArchitectureBaseline(cn.architecture("mbconv_tiny")), (0.2,), 30, (0,), 0.3)
+    own = [c for c in plan.candidates if c.multipliers == (1.0, 1.0, 1.0)]
+    assert [c.tags["realised_shares"] for c in own] == [[pytest.approx(1 / 3)] * 3]
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"effective": "abc"},
+        {"effective": [1, 2]},
+        {"macs": None},
+        {"shares": [1, None, 2]},
+        {"nominal_factor": "2"},
+    ],
+)
+def test_damaged_tags(tags: dict[str, object]) -> None:
+    whole = plan_coefficients(MINI, (1.0,), 3, (0,), 0.05).candidates[0]
+    check_tags(whole)
+    with pytest.raises(RequestError, match=r"trial .* is damaged: its .*; bring back a copy"):
+        check_tags(replace(whole, tags={**whole.tags, **tags} if tags else {}))

@@ -1,6 +1,7 @@
 """A study from its request to its outcomes, with real trainings of a second each."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from compoundnet.data import Dataset, open_dataset, subset
 from compoundnet.errors import RequestError, StoppedError
 from compoundnet.search.engine import worker
 from compoundnet.search.engine.opening import open_study
-from compoundnet.search.study import Request, Work, carry_out, prepare, request_for, wanted
+from compoundnet.search.request import Request, request_for
+from compoundnet.search.study import Prepared, carry_out, prepare, read_data, wanted
 from compoundnet.search.trials import Outcome
 from compoundnet.train import Recipe
+from factories import NET, written
 from tiny import ARCH, QUICK, pictures
 
 FINE = replace(ARCH, rounding=replace(ARCH.rounding, channel_multiple=1, channel_floor=0))
@@ -30,7 +33,7 @@ def request(dataset: Dataset, kind: str = "coefficients", recipe: Recipe = QUICK
     return request_for(kind, FINE, dataset.name, recipe, dataset=dataset, **settings)  # type: ignore[arg-type]
 
 
-def done(todo: Work, folder: Path) -> tuple[Outcome, ...]:
+def done(todo: Prepared, folder: Path) -> tuple[Outcome, ...]:
     with open_study(folder, create=todo.request.to_json()) as study:
         return carry_out(study, todo, stop=lambda: False, observer=lambda e: None, told=lambda e: None)
 
@@ -116,20 +119,12 @@ def test_halving_gives_up_the_worst(dataset: Dataset, tmp_path: Path) -> None:
 def test_a_factory_is_trained_for_the_datas_classes(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_factory_of_tests.py").write_text(
-        "from torch import nn\n"
-        "def net(depth, width, resolution, num_classes=1000):\n"
-        "    c = round(8 * width)\n"
-        "    more = [nn.Conv2d(c, c, 3, 1, 1) for _ in range(round(2 * depth))]\n"
-        "    ends = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(c, num_classes)]\n"
-        "    return nn.Sequential(nn.Conv2d(3, c, 3, 2, 1), *more, *ends)\n"
-    )
-    monkeypatch.syspath_prepend(str(tmp_path))
+    name = written(tmp_path, monkeypatch, "my_factory_of_tests")
     asked = request_for(
-        "axes", "my_factory_of_tests:net", dataset.name, QUICK, dataset=dataset, resolution=16,
+        "axes", name, dataset.name, QUICK, dataset=dataset, resolution=16,
         seeds=1, factors=(2.0,), rules={"depth": None}, train_images=None, val_images=None,
     )  # fmt: skip
-    assert asked.baseline == {"factory": "my_factory_of_tests:net", "resolution": 16}
+    assert asked.baseline == {"factory": name, "resolution": 16}
     outcomes = done(prepare(asked, dataset, "cpu"), tmp_path / "study")
     assert [o.state for o in outcomes] == ["complete", "complete"]
 
@@ -168,12 +163,11 @@ def test_a_module_that_cannot_be_trained_is_refused(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, outputs: int, result: str, told: str
 ) -> None:
     """Before the study is made."""
-    name = f"factory_of_{abs(hash((outputs, result)))}"
-    (tmp_path / f"{name}.py").write_text(FACTORY.replace("OUTPUTS", str(outputs)).replace("RESULT", result))
-    monkeypatch.syspath_prepend(str(tmp_path))
+    text = FACTORY.replace("OUTPUTS", str(outputs)).replace("RESULT", result)
+    name = written(tmp_path, monkeypatch, f"factory_of_{abs(hash((outputs, result)))}", text)
     with pytest.raises(RequestError, match=told):
         asked = request_for(
-            "axes", f"{name}:net", dataset.name, QUICK, dataset=dataset, resolution=16,
+            "axes", name, dataset.name, QUICK, dataset=dataset, resolution=16,
             seeds=1, factors=(2.0,), rules={"depth": None}, train_images=None, val_images=None,
         )  # fmt: skip
         prepare(asked, dataset, "cpu")
@@ -212,5 +206,30 @@ def test_a_recipe_of_one_resolution_is_refused(dataset: Dataset) -> None:
 def test_the_classes_are_counted(dataset: Dataset) -> None:
     """The baseline of a study costs what it costs with the data's classes, not ImageNet's."""
     todo = prepare(request(dataset), dataset, "cpu")
-    arch = todo.setting.baseline.realised(todo.plan.candidates[0].multipliers)
+    arch = todo.conditions.baseline.realised(todo.plan.candidates[0].multipliers)
     assert isinstance(arch, Architecture) and arch.classes == 3
+
+
+def test_a_factory_that_ignores_depth_can_be_scaled_in_width(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = written(tmp_path, monkeypatch, "factory_of_one_depth", NET.replace("2 * depth", "2"))
+
+    def made(*rules: str) -> Prepared:
+        asked = request_for(
+            "axes", name, dataset.name, QUICK, dataset=dataset, resolution=16,
+            factors=(2.0,), rules=dict.fromkeys(rules), train_images=None, val_images=None,
+        )  # fmt: skip
+        return prepare(asked, dataset, "cpu")
+
+    assert {c.tags["rule"] for c in made("width").plan.candidates} == {"baseline", "width"}
+    with pytest.raises(RequestError, match="ignores depth"):
+        made("width", "efficientnet")
+
+
+def test_images_of_one_class_cannot_judge(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    pictures(images / "train")
+    shutil.copytree(images / "train" / "red", images / "val" / "red")
+    with pytest.raises(RequestError, match="images of one class only for validation"):
+        read_data(str(images), None, None, lambda event: None)

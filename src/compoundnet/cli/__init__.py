@@ -1,4 +1,4 @@
-"""The command line: one verb a function, in ``design`` (no torch) and ``learn``.
+"""The command line: one verb a function, in ``describe`` (no torch), ``design``, ``learn`` and others.
 
 A verb's module is imported only when the verb is called, so that describing and scaling answer at once.
 Standard output carries the result alone (with ``--json`` for machines); everything else goes to
@@ -21,10 +21,10 @@ _OUTPUT_ERRORS = (errno.ENOSPC, errno.EBADF, errno.EIO)  # of a full or closed s
 
 # verb: module, summary
 _VERBS = {
-    "list": ("design", "names of the networks that are known"),
-    "describe": ("design", "stages and cost of a network"),
-    "scale": ("design", "a network scaled by a rule or by its axes"),
-    "design": ("budget", "the best scaling of a network under limits on its costs"),
+    "list": ("describe", "names of the networks that are known"),
+    "describe": ("describe", "stages and cost of a network"),
+    "scale": ("describe", "a network scaled by a rule or by its axes"),
+    "design": ("design", "the best scaling of a network under limits on its costs"),
     "profile": ("devices", "measure this device, to predict and limit latency"),
     "train": ("learn", "train on a folder of images; goes on where it was stopped"),
     "evaluate": ("learn", "judge a trained run on labelled images"),
@@ -57,7 +57,7 @@ def _run(argv: list[str]) -> int:
     except StoppedError as error:
         return _told(f"{error}; the same command goes on from there", 130)
     except KeyboardInterrupt:
-        return _told("interrupted; a training goes on with the same command", 130)
+        return _told("interrupted; what was saved stays, and a training or study goes on with the same command", 130)
     except BrokenPipeError:  # the reader of our output has left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -7,18 +7,28 @@ from typing import Annotated, Any
 
 import tyro
 
-__all__ = ["Arch", "Data", "Json", "Output", "RunPath", "call", "print_json", "value_of"]
+from compoundnet.errors import RequestError
+
+__all__ = ["Arch", "Data", "Flag", "Json", "Output", "RunPath", "call", "print_json", "value_of"]
 
 Arch = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ARCH")]
 Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA")]
 RunPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Output = tyro.conf.arg(aliases=["-o"])
-Json = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+Flag = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+"""``--name``, or ``--no-name`` where the default is True."""
+Json = Flag
 """``--json``: the result for machines, on standard output."""
 
 
 def call(verb: str, function: Callable[..., None], argv: Sequence[str]) -> None:
-    """Call ``function`` with the arguments in ``argv``; a wrong command line exits with 2 and says why."""
+    """Call ``function`` with the arguments in ``argv``; a wrong command line exits with 2 and says why.
+
+    RequestError: an output without a name, which would be the current folder.
+    """
+    for flag in ("-o", "--output"):
+        if value_of(argv, flag) == "":
+            raise RequestError(f"{flag} is ''; give a file or a folder")
     tyro.cli(function, prog=f"compoundnet {verb}", args=list(argv))
 
 

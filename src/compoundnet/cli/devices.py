@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from compoundnet.checks import check_number
+from compoundnet.checks import check_number, check_writable
 from compoundnet.cli.arguments import Json, Output, call, print_json
 from compoundnet.deploy import profile_device
 from compoundnet.errors import RequestError
@@ -49,6 +49,7 @@ def _profile(
     path = default_profile_path(setting) if output is None else output
     if path.suffix != ".json":
         raise RequestError(f"output is {str(path)!r}; a profile ends in .json")
+    check_writable(path)
     profile = profile_device(setting, minutes, lambda text: print(text, file=sys.stderr))
     try:
         write_atomically(path, profile.to_json() + "\n")

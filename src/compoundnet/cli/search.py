@@ -1,31 +1,26 @@
 """Verbs that train many candidates: coefficients, study, worker."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import torch
 import tyro
 
 from compoundnet.checks import check_outside, check_whole
 from compoundnet.cli.arguments import Arch, Data, Json, Output, call, print_json, value_of
 from compoundnet.cli.process import stoppable
+from compoundnet.errors import RequestError
 from compoundnet.scaling import Rule
 from compoundnet.scaling.compound import find
+from compoundnet.search.engine.helpers import helpers
 from compoundnet.search.engine.opening import open_study
-from compoundnet.search.engine.storage import Study
-from compoundnet.search.engine.worker import Ended, Event, Reported, Retried, Started, TakenOver, Waiting
+from compoundnet.search.progress import telling
+from compoundnet.search.request import Kind, Method, Request, request_for
 from compoundnet.search.results import write_results
-from compoundnet.search.study import Request, Work, carry_out, prepare, read_data, request_for
-from compoundnet.search.trials import Candidate
+from compoundnet.search.study import carry_out, prepare, read_data
 from compoundnet.train import Recipe, console, read_recipe
-from compoundnet.train.progress import Note, Observer
-from compoundnet.units import counted
+from compoundnet.train.progress import Note, silent
 
 __all__ = ["coefficients_command", "study_command", "worker_command"]
 
@@ -76,7 +71,7 @@ def coefficients_command(argv: Sequence[str]) -> None:
         phi: tuple[float, ...] = (1.0,),
         networks: int = 15,
         tolerance: float = 0.05,
-        method: Literal["grid", "model"] = "grid",
+        method: Method = "grid",
         min_epochs: int = 0,
         reduction: int = 3,
         settings: Annotated[Recipe, tyro.conf.OmitArgPrefixes] = default,
@@ -103,7 +98,7 @@ def coefficients_command(argv: Sequence[str]) -> None:
             "phis": phi, "networks": networks, "tolerance": tolerance, "method": method, "min_epochs": min_epochs,
             "reduction": reduction,
         }  # fmt: skip
-        _study("coefficients", architecture, data, common, settings, more, argv)
+        _study("coefficients", architecture, data, common, settings, more, ["coefficients", *argv])
 
     call("coefficients", run, argv)
 
@@ -134,8 +129,8 @@ def study_command(argv: Sequence[str]) -> None:
             rules: published rules (see compoundnet scale --help), or JSON files of compoundnet coefficients.
             settings: everything else about the trainings.
         """
-        more = {"factors": factors, "rules": dict(map(_named_rule, rules))}
-        _study("axes", architecture, data, common, settings, more, argv)
+        more = {"factors": factors, "rules": _named(rules)}
+        _study("axes", architecture, data, common, settings, more, ["study", *argv])
 
     call("study", run, argv)
 
@@ -164,12 +159,13 @@ def _worker(
     with console() as observer, stoppable() as stop, open_study(study, storage, name=name) as opened:
         request = Request.from_json(opened.definition)
         dataset = read_data(data or request.data, request.train_images, request.val_images, observer)
-        carry_out(opened, prepare(request, dataset, device), stop=stop, observer=_quiet, told=_teller(observer))
+        todo = prepare(request, dataset, device, observer=observer)
+        carry_out(opened, todo, stop=stop, observer=silent, told=telling(observer))
 
 
 def _study(
-    kind: Literal["coefficients", "axes"], architecture: str, data: str, common: Common, recipe: Recipe,
-    more: Mapping[str, Any], argv: Sequence[str],
+    kind: Kind, architecture: str, data: str, common: Common, recipe: Recipe, more: Mapping[str, Any],
+    command: Sequence[str],
 ) -> None:  # fmt: skip
     """Train what the study lacks, here by as many processes as asked for and wherever else workers joined; answer."""
     check_whole("jobs", common.jobs, most=_MOST_JOBS)
@@ -180,16 +176,20 @@ def _study(
             kind, architecture, data, recipe, dataset=dataset, resolution=common.base_resolution, seeds=common.seeds,
             train_images=common.train_images, val_images=common.val_images, **more,
         )  # fmt: skip
-        todo = prepare(request, dataset, common.device)
+        todo = prepare(request, dataset, common.device, observer=observer)
+
+        def tell(text: str) -> None:
+            observer(Note(text))
+
         for note in todo.plan.notes:
-            observer(Note(note))
+            tell(note)
+        device = todo.conditions.device
         with (
             open_study(common.output, common.storage, create=request.to_json()) as opened,
-            _helpers(opened, common.storage, todo, common.jobs),
+            helpers(opened, common.jobs - 1, device=device, storage=common.storage, tell=tell),
         ):
-            outcomes = carry_out(opened, todo, stop=stop, observer=_quiet, told=_teller(observer))
-        verb = "coefficients" if kind == "coefficients" else "study"
-        result = write_results(common.output, request, todo.plan.notes, outcomes, command=[verb, *argv])
+            outcomes = carry_out(opened, todo, stop=stop, observer=silent, told=telling(observer))
+        result = write_results(common.output, request, todo.plan.notes, outcomes, command=command)
     if common.json:
         print_json(result)
         return
@@ -199,72 +199,18 @@ def _study(
     print(f"report: {common.output / 'report.html'}")
 
 
-@contextmanager
-def _helpers(study: Study, storage: str | None, todo: Work, jobs: int) -> Iterator[None]:
-    """``jobs`` - 1 further workers on this machine, inside; the cores are shared out among all."""
-    threads = max(1, torch.get_num_threads() // jobs)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    command = [sys.executable, "-m", "compoundnet", "worker", str(study.folder), "--device", todo.setting.device]
-    command += [] if storage is None else ["--storage", storage, "--name", study.name]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    started: list[tuple[Path, subprocess.Popen[bytes]]] = []
-    try:
-        for number in range(1, jobs):
-            log = study.folder / f"worker-{number}.log"
-            with log.open("wb") as out:
-                process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
-            started.append((log, process))
-        yield
-    except BaseException:
-        for _, process in started:
-            process.terminate()
-        raise
-    finally:
-        torch.set_num_threads(before)
-        for log, process in started:
-            if process.wait() not in (0, 130):
-                print(f"a worker ended with an error; see {log}", file=sys.stderr)
-
-
-def _named_rule(rule: str) -> tuple[str, list[float] | None]:
-    """Name and shares of a rule file; a published rule's name, and None."""
-    if not rule.endswith(".json"):
-        find(rule)
-        return rule, None
-    read = Rule.from_file(Path(rule))
-    return Path(rule).stem, [read.depth, read.width, read.resolution]
-
-
-def _quiet(event: object) -> None:
-    """Steps of a training among many are not shown."""
-
-
-def _teller(observer: Observer) -> Callable[[Event], None]:
-    """Says what happens to trials, a line each."""
-
-    def told(event: Event) -> None:
-        match event:
-            case Started(candidate, attempt, epochs):
-                again = f", again from epoch {epochs}" if attempt > 1 else ""
-                observer(Note(f"{_told(candidate)}: begins{again}"))
-            case Reported():
-                pass
-            case Ended(outcome):
-                value = "" if outcome.value is None else f" with {100 * outcome.value:.1f} %"
-                length = counted(len(outcome.curve), "epoch")
-                observer(Note(f"{_told(outcome.candidate)}: {outcome.state}{value} after {length}"))
-            case Retried(candidate, error):
-                observer(Note(f"{_told(candidate)}: failed ({error}), is tried once more"))
-            case TakenOver(candidate):
-                observer(Note(f"{_told(candidate)}: another worker has it now"))
-            case Waiting(candidates):
-                observer(Note(f"waiting for other workers: {len(candidates)} trainings"))
-
-    return told
-
-
-def _told(candidate: Candidate) -> str:
-    d, w, r = candidate.multipliers
-    rule = f" {candidate.tags['rule']}" if "rule" in candidate.tags else ""
-    return f"{candidate.group}{rule}, depth x{d:g} width x{w:g} resolution x{r:g}, seed {candidate.seed}"
+def _named(rules: Sequence[str]) -> dict[str, list[float] | None]:
+    """Shares by name: of a rule file by the file's; of a published rule None."""
+    named: dict[str, list[float] | None] = {}
+    for text in rules:
+        path = Path(text)
+        name = path.stem if path.suffix == ".json" else text
+        if name in named:
+            raise RequestError(f"rules have {name!r} twice; give each a name of its own")
+        named[name] = None
+        if path.suffix == ".json":
+            read = Rule.from_file(path)
+            named[name] = [read.depth, read.width, read.resolution]
+        else:
+            find(name)
+    return named

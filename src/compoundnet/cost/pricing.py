@@ -33,6 +33,14 @@ class Cost:
     inference_bytes: Any
     training_bytes_per_image: Any
 
+    def at(self, i: int) -> "Cost":
+        """The cost of one of many, in ints."""
+        return Cost(**{name: int(getattr(self, name)[i]) for name in self.__slots__})
+
+    def to_record(self) -> dict[str, Any]:
+        """By name, as plain JSON where it is the cost of one network."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 def cost(arch: Architecture, *, depth: Number = 1.0, width: Number = 1.0, resolution: Number = 1.0) -> Cost:
     """Costs of ``arch`` scaled by the multipliers: ints for numbers, arrays for NumPy arrays (broadcast).

@@ -7,6 +7,7 @@ from compoundnet.architecture import Architecture
 from compoundnet.deploy.profile import measure_architecture_ms
 from compoundnet.deploy.timing import Timing
 from compoundnet.errors import FailureError
+from compoundnet.scaling import Design
 from compoundnet.scaling.latency import DeviceProfile, Setting
 
 __all__ = ["Chosen", "choose_within"]
@@ -16,9 +17,9 @@ _STEP = 0.98  # lower than the measurement asks for: the next prediction errs to
 
 
 class Chosen(NamedTuple):
-    """A network, how long it took, and the predicted latency that had to be aimed at."""
+    """A design, how long its network took, and the predicted latency that had to be aimed at."""
 
-    architecture: Architecture
+    design: Design
     timing: Timing
     aimed_ms: float
     tries: int
@@ -26,13 +27,13 @@ class Chosen(NamedTuple):
 
 def choose_within(
     limit_ms: float,
-    choose: Callable[[float], Architecture],
+    choose: Callable[[float], Design],
     profile: DeviceProfile,
     measure: Callable[[Architecture, Setting], Timing] = measure_architecture_ms,
 ) -> Chosen:
     """Choose by prediction, measure, and aim lower by as much as it was over, until it measures within the limit.
 
-    ``choose`` gives the best network whose predicted latency is at most its argument. Within the limit
+    ``choose`` gives the design of the best network whose predicted latency is at most its argument. Within the limit
     must be the upper quartile, and the median at the speed that the device had when it was profiled: the
     machine may be faster just now than it usually is. RequestErrors of ``choose`` pass.
 
@@ -41,13 +42,13 @@ def choose_within(
     """
     aimed_ms = limit_ms
     for tries in range(1, _TRIES + 1):
-        arch = choose(aimed_ms)
-        timing = measure(arch, profile.setting)
+        design = choose(aimed_ms)
+        timing = measure(design.architecture, profile.setting)
         took_ms = max(timing.high_ms, (timing.relative or 0.0) * profile.reference_ms)
         if took_ms <= limit_ms:
-            return Chosen(arch, timing, aimed_ms, tries)
+            return Chosen(design, timing, aimed_ms, tries)
         aimed_ms *= _STEP * limit_ms / took_ms
     raise FailureError(
-        f"no network measured within {limit_ms:g} ms: after {_TRIES} tries {arch.name} took {took_ms:.3g} ms; "
-        "profile the device again, with nothing else running"
+        f"no network measured within {limit_ms:g} ms: after {_TRIES} tries {design.architecture.name} took "
+        f"{took_ms:.3g} ms; profile the device again, with nothing else running"
     )

@@ -11,21 +11,32 @@ proportional to that of ln d + 2 ln w + 2 ln r: p_d k_d d^-p_d = p_w k_w w^-p_w 
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compoundnet.architecture import Number
+from compoundnet.checks import check_number, check_whole, finite
 from compoundnet.errors import RequestError
 from compoundnet.scaling.compound import Multipliers, Rule
 
-__all__ = ["AccuracyModel", "Term", "fit", "following", "read_model"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats: TypeAlias = NDArray[np.float64]
+
+__all__ = ["AccuracyModel", "Studied", "Term", "fit", "following", "read_model"]
 
 # Top-1 errors of B0 and B7, 22.9 and 15.7 % over a realised factor of 97.8 (Tan & Le 2019, Table 2): 0.082.
 _SLOPE = math.log(22.9 / 15.7) / math.log(97.8)
 _NO_SHARE = 1e-6
 _POWERS = (0.05, 4.0)  # what a fit looks for; beyond, an axis is flat or a cliff
+_SAME = 1e-6  # relative
+_LEFT_OVER = 2  # networks more than numbers to be fitted, which tell how far they are off
+_SPREAD = math.sqrt(2)  # networks of one cost lie nearer together; they cannot say what more of everything brings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,10 +48,36 @@ class Term:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Studied:
+    """What a fitted model rests on: distinct networks, the least and most of each axis, as realised, and of d w^2 r^2.
+
+    Raises:
+        RequestError: numbers that cannot be.
+    """
+
+    networks: int
+    least: Multipliers
+    most: Multipliers
+    cheapest: float
+    dearest: float
+
+    def __post_init__(self) -> None:
+        check_whole("networks", self.networks)
+        for name in ("least", "most"):
+            ends = getattr(self, name)
+            if not isinstance(ends, (list, tuple)) or len(ends) != 3 or not all(finite(x) and x > 0 for x in ends):
+                raise RequestError(f"{name} is {ends!r:.60}; it must be three positive multipliers")
+            object.__setattr__(self, name, Multipliers(*ends))
+        for name in ("cheapest", "dearest"):
+            check_number(name, getattr(self, name), lambda x: x > 0, "be a positive number")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AccuracyModel:
     """The loss above. Only differences count where it comes from a rule; a fit predicts the error itself, 0..1.
 
-    ``deviation`` is the root mean square of a fit's residuals, None without a fit.
+    ``deviation`` is how far networks lie from a fit, the root of the weighted squares by the degrees of freedom,
+    and ``studied`` what it rests on; None without a fit.
 
     Raises:
         RequestError: a number that is negative or not finite.
@@ -51,22 +88,40 @@ class AccuracyModel:
     resolution: Term
     floor: float = 0.0
     deviation: float | None = None
+    studied: Studied | None = None
 
     def __post_init__(self) -> None:
         terms = (self.depth, self.width, self.resolution)
         numbers = [self.floor, *(n for term in terms for n in (term.weight, term.power))]
-        if not all(isinstance(n, (int, float)) and math.isfinite(n) and n >= 0 for n in numbers):
-            raise RequestError(f"accuracy model is {self}; its numbers must be finite and not negative")
+        if not all(finite(n) and n >= 0 for n in numbers):
+            raise RequestError(f"accuracy model is {self!r:.200}; its numbers must be finite and not negative")
+        if self.deviation is not None:
+            check_number("deviation", self.deviation, lambda x: x >= 0, "be a share, such as 0.01")
 
     def loss(self, depth: Number, width: Number, resolution: Number) -> Any:
         """The loss at multipliers; numbers or arrays."""
-        pairs = ((self.depth, depth), (self.width, width), (self.resolution, resolution))
-        return self.floor + sum(term.weight * x**-term.power for term, x in pairs)
+        return self.floor + self.lost("depth", depth) + self.lost("width", width) + self.lost("resolution", resolution)
+
+    def lost(self, axis: str, x: Number) -> Any:
+        """What is lost for want of one axis, at a multiplier of it."""
+        term: Term = getattr(self, axis)
+        return term.weight * x**-term.power
 
     def counts(self, axis: str) -> bool:
         """Whether the loss depends on that axis at all."""
         term: Term = getattr(self, axis)
         return term.weight > 0 and term.power > 0
+
+    def doubts(self, sizes: Multipliers) -> Iterator[str]:
+        """Why a network of these realised multipliers may be worse than the fit says, a line each."""
+        if self.studied is None:
+            return
+        for axis, x, least, most in zip(Multipliers._fields, sizes, self.studied.least, self.studied.most, strict=True):
+            if self.counts(axis) and not least * (1 - _SAME) <= x <= most * (1 + _SAME):
+                yield f"its {axis}, x{x:.3g}, lies beyond what was studied, x{least:.3g} to x{most:.3g}"
+            power = getattr(self, axis).power
+            if self.counts(axis) and not _POWERS[0] * (1 + _SAME) < power < _POWERS[1] * (1 - _SAME):
+                yield f"what {axis} brings is not settled: its power, {power:.3g}, is an end of what the fit looked for"
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary that :meth:`from_json` reads back equal."""
@@ -77,7 +132,13 @@ class AccuracyModel:
         """The model of a dictionary. RequestError: it is none."""
         try:
             axes = {axis: Term(**record[axis]) for axis in ("depth", "width", "resolution")}
-            return cls(**axes, floor=record["floor"], deviation=record.get("deviation"))
+            studied = record.get("studied")
+            return cls(
+                **axes,
+                floor=record["floor"],
+                deviation=record.get("deviation"),
+                studied=None if studied is None else Studied(**studied),
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise RequestError(f"not an accuracy model: {error}") from error
 
@@ -102,23 +163,23 @@ def fit(
 ) -> AccuracyModel:
     """The model of trained networks: ``accuracy`` (0..1) of each, more ``weights`` for those measured more often.
 
-    For given powers the rest is linear and not negative (non-negative least squares); the three powers are
-    searched on a grid and then by Nelder-Mead.
+    For given powers the rest is linear and not negative (non-negative least squares); the powers are searched on a
+    grid and then by Nelder-Mead. An axis that all networks have alike counts for nothing.
 
     Raises:
-        RequestError: fewer than five networks, or all of one size.
+        RequestError: unequal numbers of them, one that is not finite, networks all of nearly one cost, or too few: it
+            takes two more distinct ones than there are numbers to fit, nine where all three axes differ.
     """
     import numpy as np
     from scipy.optimize import minimize, nnls
 
-    x = np.array(points, float).reshape(-1, 3)
-    if len(x) < 5 or np.ptp(x, axis=0).max() == 0:
-        raise RequestError(f"{len(x)} networks of different sizes cannot say how accuracy scales; it takes at least 5")
-    error = 1 - np.asarray(accuracy, float)
-    root = np.sqrt(np.ones(len(x)) if weights is None else np.asarray(weights, float))
+    x, error, weight = _table(points, accuracy, weights)
+    varied = np.flatnonzero(np.ptp(x, axis=0) > _SAME)
+    _check_enough(x, len(varied))
+    root = np.sqrt(weight)
 
     def linear(powers: Any) -> tuple[Any, float]:
-        design = np.column_stack([np.ones(len(x)), *(x**-powers).T]) * root[:, None]
+        design = np.column_stack([np.ones(len(x)), *(x[:, varied] ** -powers).T]) * root[:, None]
         found, residual = nnls(design, error * root)
         return found, float(residual)
 
@@ -126,29 +187,94 @@ def fit(
         return linear(np.exp(np.clip(log_powers, *np.log(_POWERS))))[1]
 
     grid = np.log(np.geomspace(*_POWERS, 6))
-    start = min(((a, b, c) for a in grid for b in grid for c in grid), key=misfit)
+    start = min((np.array(powers) for powers in product(grid, repeat=len(varied))), key=misfit)
     found = minimize(misfit, start, method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-9, "maxiter": 600})
     powers = np.exp(np.clip(found.x, *np.log(_POWERS)))
     (floor, *scale), residual = linear(powers)
-    terms = [Term(weight=float(k), power=float(p)) for k, p in zip(scale, powers, strict=True)]
+    terms = [Term(weight=0.0, power=0.0)] * 3
+    for axis, k, p in zip(varied, scale, powers, strict=True):
+        terms[axis] = Term(weight=float(k), power=float(p))
+    freedom = 1 - _numbers(len(varied)) / len(x)
     return AccuracyModel(
         depth=terms[0],
         width=terms[1],
         resolution=terms[2],
         floor=float(floor),
-        deviation=residual / float(np.sqrt((root**2).sum())),
+        deviation=residual / math.sqrt(weight.sum() * freedom),
+        studied=Studied(
+            networks=len(np.unique(x, axis=0)),
+            least=Multipliers(*map(float, x.min(axis=0))),
+            most=Multipliers(*map(float, x.max(axis=0))),
+            cheapest=float(_nominal(x).min()),
+            dearest=float(_nominal(x).max()),
+        ),
     )
 
 
-def read_model(path: Path) -> AccuracyModel:
-    """The accuracy model in the ``result.json`` of a study. RequestError: there is none."""
+def _table(
+    points: Sequence[Multipliers], accuracy: Sequence[float], weights: Sequence[float] | None
+) -> "tuple[Floats, Floats, Floats]":
+    """Multipliers (n, 3), errors (n,), weights (n,)."""
+    import numpy as np
+
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        x = np.array(points, float).reshape(-1, 3)
+        y = np.asarray(accuracy, float).ravel()
+        weight = np.ones(len(x)) if weights is None else np.asarray(weights, float).ravel()
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"networks, accuracies and weights must be numbers: {error}") from error
+    if not len(x) == len(y) == len(weight):
+        raise RequestError(f"there are {len(x)} networks, {len(y)} accuracies and {len(weight)} weights; give one each")
+    if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(weight).all()):
+        raise RequestError("a multiplier, an accuracy or a weight is not finite; leave such networks out")
+    if (x <= 0).any() or (weight <= 0).any():
+        raise RequestError("a multiplier or a weight is not positive; leave such networks out")
+    return x, 1 - y, weight
+
+
+def _nominal(x: "Floats") -> "Floats":
+    """d w^2 r^2 of each."""
+    nominal: Floats = x[:, 0] * x[:, 1] ** 2 * x[:, 2] ** 2
+    return nominal
+
+
+def _numbers(axes: int) -> int:
+    """How many a fit finds: a floor, and a weight and a power an axis."""
+    return 1 + 2 * axes
+
+
+def _check_enough(x: "Floats", axes: int) -> None:
+    """The networks are enough to tell how accuracy scales."""
+    import numpy as np
+
+    distinct, least = len(np.unique(x, axis=0)), _numbers(max(axes, 1)) + _LEFT_OVER
+    if distinct < least:
+        raise RequestError(
+            f"{distinct} networks of different sizes cannot say how accuracy scales; it takes at least {least}"
+        )
+    cost = _nominal(x)
+    if cost.max() < _SPREAD * cost.min():
+        raise RequestError(
+            f"the networks all cost about the same, x{cost.min():.3g} to x{cost.max():.3g}, and cannot say "
+            "how accuracy grows with cost; study networks of two costs at least"
+        )
+
+
+def read_model(path: Path) -> AccuracyModel:
+    """The accuracy model in the ``result.json`` of a study, or in a study's folder. RequestError: there is none."""
+    path = path / "result.json" if path.is_dir() else path
+    try:
+        record = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"cannot read study {str(path)!r}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise RequestError(f"study {str(path)!r} is not JSON: {error}") from error
     model = record.get("accuracy_model") if isinstance(record, dict) else None
     if model is None:
-        raise RequestError(f"{str(path)!r} holds no accuracy model; the result.json of a study does")
-    return AccuracyModel.from_json(model)
+        raise RequestError(
+            f"{str(path)!r} holds no accuracy model; the result.json of a study does, if its networks were enough"
+        )
+    try:
+        return AccuracyModel.from_json(model)
+    except RequestError as error:
+        raise RequestError(f"study {str(path)!r}: {error}") from error

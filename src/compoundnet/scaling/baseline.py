@@ -31,6 +31,10 @@ class Baseline(Protocol):
     def exact(self) -> bool:
         """Whether :meth:`breakpoints` are all there are, and :meth:`costs` cheap enough to price them all."""
 
+    @property
+    def caution(self) -> str:
+        """What a person should know of anything that is chosen among its networks; empty: nothing."""
+
     def breakpoints(self, axis: Axis, low: float, high: float) -> "Floats":
         """Multipliers in low..high, ascending, at which what is built changes (from just before to just after)."""
 
@@ -71,6 +75,11 @@ class ArchitectureBaseline:
     def exact(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def caution(self) -> str:
+        """None: all its networks are looked at."""
+        return ""
 
     def breakpoints(self, axis: Axis, low: float, high: float) -> "Floats":
         """Where ``architecture.rounding`` steps; see :class:`compoundnet.architecture.Rounding`."""

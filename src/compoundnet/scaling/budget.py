@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeAlias
 
-from compoundnet.checks import check_whole
+from compoundnet.checks import check_whole, finite
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
 
@@ -23,26 +23,31 @@ _UNITS: dict[Unit, Mapping[str, float]] = {
 }
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*")
 _EXAMPLE: dict[Unit, str] = {"count": "1.8G, 20M or 300000", "bytes": "64MB, 8GiB or 2000000", "ms": "15, 15ms or 0.5s"}
+_NUMBERS: dict[Unit, str] = {"count": "1.8e9", "bytes": "64e6", "ms": "15"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """What can be limited: its field of :class:`Budget`, its flag, its unit, and whether every axis makes it grow."""
+    """What can be limited: its field of :class:`Budget`, its flag, its unit, and whether every axis makes it grow.
+
+    ``of`` is the field of :class:`compoundnet.cost.Cost` that it limits, None where no cost can say.
+    """
 
     name: str
     flag: str
     unit: Unit
     bounds_all: bool  # grows with depth, width and resolution alike
+    of: str | None
 
 
 LIMITS = (
-    Limit(name="macs", flag="--max-macs", unit="count", bounds_all=True),
-    Limit(name="params", flag="--max-params", unit="count", bounds_all=False),
-    Limit(name="activations", flag="--max-activations", unit="count", bounds_all=True),
-    Limit(name="weights_bytes", flag="--max-weights", unit="bytes", bounds_all=False),
-    Limit(name="memory_bytes", flag="--max-memory", unit="bytes", bounds_all=True),
-    Limit(name="training_bytes", flag="--max-training-memory", unit="bytes", bounds_all=True),
-    Limit(name="latency_ms", flag="--max-latency-ms", unit="ms", bounds_all=True),
+    Limit(name="macs", flag="--max-macs", unit="count", bounds_all=True, of="macs"),
+    Limit(name="params", flag="--max-params", unit="count", bounds_all=False, of="params"),
+    Limit(name="activations", flag="--max-activations", unit="count", bounds_all=True, of="activations"),
+    Limit(name="weights_bytes", flag="--max-weights", unit="bytes", bounds_all=False, of="weights_bytes"),
+    Limit(name="memory_bytes", flag="--max-memory", unit="bytes", bounds_all=True, of="inference_bytes"),
+    Limit(name="training_bytes", flag="--max-training-memory", unit="bytes", bounds_all=True, of=None),
+    Limit(name="latency_ms", flag="--max-latency-ms", unit="ms", bounds_all=True, of=None),
 )
 """Everything that can be limited."""
 
@@ -77,10 +82,14 @@ class Budget:
     def __post_init__(self) -> None:
         for limit in LIMITS:
             value = getattr(self, limit.name)
-            if value is not None and not _positive(value):
+            if value is None:
+                continue
+            if not (finite(value) and value > 0):
                 raise RequestError(
-                    f"limit on {limit.name} is {value!r}; it must be a positive number, such as {_EXAMPLE[limit.unit]}"
+                    f"limit on {limit.name} is {value!r:.60}; "
+                    f"it must be a positive number, such as {_NUMBERS[limit.unit]}"
                 )
+            object.__setattr__(self, limit.name, float(value))  # plain, also where it was NumPy's
         if not self.limits():
             flags = ", ".join(limit.flag for limit in LIMITS)
             raise RequestError(f"no limit is given, so no network is the largest that fits; give one of {flags}")
@@ -104,10 +113,6 @@ class Budget:
         return any(limit.bounds_all for limit in LIMITS if getattr(self, limit.name) is not None)
 
 
-def _positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-
-
 def parse_quantity(text: str, unit: Unit, name: str) -> float:
     """``1.8G`` (count), ``64MB`` or ``64MiB`` (bytes), ``15ms`` (milliseconds) as a number in that unit.
 
@@ -120,14 +125,18 @@ def parse_quantity(text: str, unit: Unit, name: str) -> float:
     factor = factors.get(suffix, factors.get(_respelt(suffix, factors)))
     if not matched or factor is None:
         raise RequestError(f"{name} is {text!r}; {_why(unit, suffix if matched else None)}")
-    if not (math.isfinite(number) and number > 0):
-        raise RequestError(f"{name} is {text!r}; it must be positive, such as {_EXAMPLE[unit]}")
-    return number * factor
+    quantity = number * factor
+    if not (quantity > 0 and math.isfinite(quantity)):
+        too = "it is too large" if quantity > 0 else "it must be positive"
+        raise RequestError(f"{name} is {text!r}; {too}; write it such as {_EXAMPLE[unit]}")
+    return quantity
 
 
 def _respelt(suffix: str, known: Iterable[str]) -> str:
-    """The one known unit that differs in case alone, where that is no other unit; ``m`` is none for mega."""
-    alike = [unit for unit in known if unit.lower() == suffix.lower() and not suffix.startswith("m")]
+    """The one known unit that differs in case alone; ``m`` is none for mega, and ``b`` is bits."""
+    if suffix.startswith("m") or suffix.endswith("b"):
+        return suffix
+    alike = [unit for unit in known if unit.lower() == suffix.lower()]
     return alike[0] if len(alike) == 1 else suffix
 
 
@@ -136,7 +145,7 @@ def _why(unit: Unit, suffix: str | None) -> str:
         return f"it must be a number with a unit, such as {_EXAMPLE[unit]}"
     if unit == "count" and suffix.endswith(("B", "b")):
         return f"it counts operations or elements, not bytes: write it without B, such as {_EXAMPLE[unit]}"
-    if unit == "bytes" and suffix in _PREFIXES:
+    if unit == "bytes" and (suffix in _PREFIXES or suffix.endswith("b")):
         return f"bytes end in B, such as {_EXAMPLE[unit]}"
     return f"{suffix!r} is no unit of it; write it such as {_EXAMPLE[unit]}"
 
@@ -148,6 +157,8 @@ def shown(name: str, value: float) -> str:
     unit = next(limit.unit for limit in LIMITS if limit.name == name)
     if unit == "ms":
         return f"{value:.3g}{SPACE}ms"
+    if value < 1:
+        return f"{value:.3g}"
     return human_bytes(value) if unit == "bytes" else human(value)
 
 
@@ -156,15 +167,8 @@ def spent(cost: Cost, budget: Budget, *, training_bytes: Any = None, latency_ms:
 
     What no :class:`Cost` can say, the peak of a training step and the latency, is given.
     """
-    values = {
-        "macs": cost.macs,
-        "params": cost.params,
-        "activations": cost.activations,
-        "weights_bytes": cost.weights_bytes,
-        "memory_bytes": cost.inference_bytes,
-        "training_bytes": training_bytes,
-        "latency_ms": latency_ms,
-    }
+    given = {"training_bytes": training_bytes, "latency_ms": latency_ms}
+    values = {limit.name: given[limit.name] if limit.of is None else getattr(cost, limit.of) for limit in LIMITS}
     return {name: values[name] for name in budget.limits()}
 
 

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compoundnet.architecture import Architecture
+from compoundnet.checks import finite
 from compoundnet.errors import RequestError, unknown
+from compoundnet.zoo import architecture
 from compoundnet.zoo.efficientnet import V1
 
-__all__ = ["RULES", "Multipliers", "Rule", "Shipped", "scale", "shipped"]
+__all__ = ["RULES", "Multipliers", "Rule", "Shipped", "find", "opened", "scale", "shipped"]
 
 
 class Multipliers(NamedTuple):
@@ -52,17 +54,18 @@ class Rule:
 
     def __post_init__(self) -> None:
         shares = (self.depth, self.width, self.resolution)
-        if min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
+        if not all(map(finite, shares)) or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
             raise RequestError(
-                f"shares (depth, width, resolution) are {shares}; none may be negative and they must sum to 1"
+                f"shares (depth, width, resolution) are {shares!r:.120}; none may be negative and they must sum to 1"
             )
-        if not (math.isfinite(self.factor) and self.factor > 1):
-            raise RequestError(f"factor is {self.factor!r}; a unit of phi must multiply the cost by more than 1")
+        if not (finite(self.factor) and self.factor > 1):
+            raise RequestError(f"factor is {self.factor!r:.60}; a unit of phi must multiply the cost by more than 1")
 
     @classmethod
     def from_coefficients(cls, alpha: float, beta: float, gamma: float) -> "Rule":
         """The rule d = alpha^phi, w = beta^phi, r = gamma^phi; each must be at least 1 and one above."""
-        if not (min(alpha, beta, gamma) >= 1 and alpha * beta * beta * gamma * gamma > 1):
+        numbers = all(map(finite, (alpha, beta, gamma)))
+        if not (numbers and min(alpha, beta, gamma) >= 1 and alpha * beta * beta * gamma * gamma > 1):
             raise RequestError(f"alpha, beta, gamma are {alpha}, {beta}, {gamma}; all must be >= 1, and one above 1")
         logs = (math.log(alpha), 2 * math.log(beta), 2 * math.log(gamma))
         total = sum(logs)
@@ -81,9 +84,9 @@ class Rule:
             RequestError: no such file, or none of a rule.
         """
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = json.loads(path.read_text(encoding="utf-8-sig"))
             values = record.get("rule", record)
-            return cls(**{name: float(values[name]) for name in ("depth", "width", "resolution", "factor")})
+            return cls(**{name: values[name] for name in ("depth", "width", "resolution", "factor")})
         except OSError as error:
             raise RequestError(f"cannot read rule {str(path)!r}: {error.strerror}") from error
         except RequestError as error:
@@ -100,17 +103,19 @@ class Rule:
 
     def multipliers(self, cost_factor: float) -> Multipliers:
         """The multipliers whose nominal cost, depth * width^2 * resolution^2, is ``cost_factor``; below 1 shrinks."""
-        if not (math.isfinite(cost_factor) and cost_factor > 0):
+        if not (finite(cost_factor) and cost_factor > 0):
             raise RequestError(
-                f"cost factor is {cost_factor!r}; it must be a positive number, 1 leaves the network as it is"
+                f"cost factor is {cost_factor!r:.60}; it must be a positive number, 1 leaves the network as it is"
             )
         s = float(cost_factor)
         return Multipliers(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
 
     def at(self, phi: float) -> Multipliers:
         """The multipliers alpha^phi, beta^phi, gamma^phi; phi may be fractional, or negative to shrink."""
+        if not finite(phi):
+            raise RequestError(f"phi is {phi!r:.60}; it must be a number, such as 1, or -0.5 to shrink")
         try:
-            return self.multipliers(self.factor**phi)
+            return self.multipliers(float(self.factor) ** float(phi))
         except (OverflowError, RequestError) as error:
             raise RequestError(f"phi is {phi!r}; {self.factor:g}^phi is no cost factor for a network") from error
 
@@ -134,7 +139,7 @@ RULES: dict[str, Rule] = {
 
 
 def scale(
-    arch: Architecture,
+    arch: str | Path | Architecture,
     phi: float | None = None,
     *,
     rule: str | Rule | None = None,
@@ -144,14 +149,15 @@ def scale(
 ) -> Architecture:
     """``arch`` scaled by a rule at ``phi`` (the paper's if none is given), or by multipliers (those not given are 1).
 
-    >>> from compoundnet.zoo import architecture
-    >>> scale(architecture("efficientnet_b0"), phi=1).resolution  # 224 * 1.15 = 257.6
+    >>> scale("efficientnet_b0", phi=1).resolution  # 224 * 1.15 = 257.6
     258
 
     Raises:
         RequestError: both or neither way asked for, an unknown rule, or a multiplier that makes no network.
     """
-    explicit = [m for m in (depth, width, resolution) if m is not None]
+    arch = opened(arch)
+    axes = {"depth": depth, "width": width, "resolution": resolution}
+    explicit = any(m is not None for m in axes.values())
     if (phi is None) == (not explicit):
         raise RequestError(
             "scale by phi, or by depth, width and resolution: "
@@ -160,21 +166,35 @@ def scale(
     if phi is None:
         if rule is not None:
             raise RequestError(f"rule {rule!r} goes with phi; multipliers of the axes need none")
-        return arch.scaled(
-            depth=1.0 if depth is None else depth,
-            width=1.0 if width is None else width,
-            resolution=1.0 if resolution is None else resolution,
-        )
-    by = find(_PAPER if rule is None else rule).at(phi)
+        d, w, r = (1.0 if m is None else _multiplier(axis, m) for axis, m in axes.items())
+        return arch.scaled(depth=d, width=w, resolution=r)
+    by = find(rule).at(phi)
     return arch.scaled(depth=by.depth, width=by.width, resolution=by.resolution, name=f"{arch.name}_phi{phi:g}")
 
 
-def find(rule: str | Rule) -> Rule:
-    """The rule itself, or the published one of that name."""
+def _multiplier(axis: str, value: float) -> float:
+    if not finite(value):
+        raise RequestError(f"{axis} multiplier is {value!r:.60}; it must be a positive number, 1 leaves it as it is")
+    return value if isinstance(value, (int, float)) else float(value)  # NumPy's
+
+
+def opened(arch: str | Path | Architecture) -> Architecture:
+    """The architecture itself, that of a name or that in a file. RequestError: anything else."""
+    if isinstance(arch, (str, Path)):
+        return architecture(arch)
+    if not isinstance(arch, Architecture):
+        raise RequestError(f"network is {arch!r:.60}; give a name, a JSON file or an Architecture")
+    return arch
+
+
+def find(rule: str | Rule | None) -> Rule:
+    """The rule itself, the published one of that name, or the paper's for None."""
     if isinstance(rule, Rule):
         return rule
-    if rule not in RULES:
-        raise unknown("scaling rule", rule, RULES)
+    if rule is None:
+        return _PAPER
+    if not isinstance(rule, str) or rule not in RULES:
+        raise unknown("scaling rule", str(rule), RULES)
     return RULES[rule]
 
 

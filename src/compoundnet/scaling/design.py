@@ -1,25 +1,26 @@
 """The best network under a budget: what is asked for in, an architecture with the reasons out."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compoundnet.architecture import Architecture
+from compoundnet.checks import check_yes_or_no
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
 from compoundnet.scaling.accuracy import AccuracyModel, following
-from compoundnet.scaling.baseline import ArchitectureBaseline, Baseline
+from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Baseline
 from compoundnet.scaling.budget import Budget
-from compoundnet.scaling.compound import Multipliers, Rule, find
+from compoundnet.scaling.compound import Multipliers, Rule, find, opened
 from compoundnet.scaling.free import free as solve_free
 from compoundnet.scaling.solver import Found, along
-from compoundnet.zoo import architecture
 
 if TYPE_CHECKING:
     from compoundnet.scaling.latency import DeviceProfile
 
-__all__ = ["Design", "design", "solve"]
+__all__ = ["Design", "design", "plain"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,25 +31,31 @@ class Design:
         architecture: the scaled network; for a factory, what its baseline makes of the multipliers.
         cost: realised, exact.
         scaling: multipliers of the baseline, in as few digits as give this very network.
+        exact: whether no network in between was passed over; a factory's are tried on a grid.
         binding: limits that the next larger network would overstep.
         spent: what it spends of each limit, by the limit's name.
         next_scaling: the next larger network along the rule; free: the step on one axis that oversteps least.
-        next_spent: what that one would spend.
+        next_cost: what that one would cost.
+        next_spent: what it would spend.
         phi: log of the nominal cost d w^2 r^2 to the base of the rule's factor; None without a rule.
+        doubts: why a better network may have been passed over, a line each.
     """
 
     architecture: Any
     cost: Cost
     scaling: Multipliers
+    exact: bool
     binding: tuple[str, ...]
     spent: dict[str, float]
     next_scaling: Multipliers | None
+    next_cost: Cost | None
     next_spent: dict[str, float]
     phi: float | None
+    doubts: tuple[str, ...]
 
 
 def design(
-    baseline: str | Architecture | Baseline,
+    baseline: str | Path | Architecture | Baseline,
     *,
     macs: float | None = None,
     params: float | None = None,
@@ -58,47 +65,54 @@ def design(
     training_bytes: float | None = None,
     batch_size: int | None = None,
     latency_ms: float | None = None,
-    profile: "DeviceProfile | None" = None,
-    rule: str | Rule = "efficientnet",
-    free: bool | AccuracyModel = False,
+    profile: "DeviceProfile | str | Path | None" = None,
+    rule: str | Rule | None = None,
+    free: bool = False,
+    model: AccuracyModel | None = None,
 ) -> Design:
     """The best scaling of ``baseline`` whose realised costs stay within every limit (units: :class:`Budget`).
 
-    Along ``rule`` that is the largest that fits, exactly. With ``free`` depth, width and resolution are chosen
-    on their own: the best of all distinct networks by an accuracy model, or, with True, by the one that
-    ``rule`` is optimal for. ``latency_ms`` is predicted by ``profile``.
+    Along ``rule``, the paper's unless given, that is the largest that fits, exactly. With ``free`` depth, width and
+    resolution are chosen on their own: the best of all distinct networks by what ``rule`` is optimal for. With
+    ``model`` they are too, by that accuracy model instead of a rule. ``latency_ms`` is predicted by ``profile``, or
+    the file of one; by default by what ``compoundnet profile`` left for eager PyTorch, one thread, one image.
 
     >>> found = design("efficientnet_b0", macs=0.8e9)
     >>> found.cost.macs, found.binding
     (793290176, ('macs',))
 
     Raises:
-        RequestError: no limit, nothing that fits, a limit that never binds, or latency without a profile.
+        RequestError: no limit, nothing that fits, a limit that never binds, no profile for a limit on latency, or
+            what cannot go together.
     """
     budget = Budget(
         macs=macs, params=params, activations=activations, weights_bytes=weights_bytes, memory_bytes=memory_bytes,
         training_bytes=training_bytes, batch_size=batch_size, latency_ms=latency_ms,
     )  # fmt: skip
-    return solve(_opened(baseline), budget, rule=find(rule), model=_model(free, rule), profile=profile)
-
-
-def solve(
-    baseline: Baseline, budget: Budget, *, rule: Rule, model: AccuracyModel | None, profile: "DeviceProfile | None"
-) -> Design:
-    """:func:`design` with everything found: free by ``model``, or along ``rule`` where that is None."""
-    latency = _latency(baseline, budget, profile)
-    found = along(baseline, rule, budget, latency) if model is None else solve_free(baseline, model, budget, latency)
-    by = plain(baseline, found.scaling)
+    start, shares, ranks = _opened(baseline), find(rule), _model(rule, free, model)
+    latency = _latency(start, budget, profile)
+    found = along(start, shares, budget, latency) if ranks is None else solve_free(start, ranks, budget, latency)
+    by = plain(start, found.scaling)
     return Design(
-        architecture=baseline.realised(by),
+        architecture=start.realised(by),
         cost=found.cost,
         scaling=by,
+        exact=start.exact,
         binding=found.binding,
         spent=found.spent,
-        next_scaling=found.next_scaling and plain(baseline, found.next_scaling),
+        next_scaling=found.next_scaling and plain(start, found.next_scaling),
+        next_cost=found.next_cost,
         next_spent=found.next_spent,
-        phi=None if model is not None else _phi(found, rule),
+        phi=_phi(found, shares) if ranks is None else None,
+        doubts=tuple(_doubts(start, ranks, by)),
     )
+
+
+def _doubts(baseline: Baseline, ranks: AccuracyModel | None, by: Multipliers) -> Iterator[str]:
+    if ranks is not None:
+        yield from ranks.doubts(_realised(baseline, by))
+    if baseline.caution:
+        yield baseline.caution
 
 
 def plain(baseline: Baseline, by: Multipliers) -> Multipliers:
@@ -122,15 +136,34 @@ def plain(baseline: Baseline, by: Multipliers) -> Multipliers:
     return by
 
 
-def _opened(baseline: str | Architecture | Baseline) -> Baseline:
-    found = architecture(baseline) if isinstance(baseline, str) else baseline
-    return ArchitectureBaseline(found) if isinstance(found, Architecture) else found
+def _opened(baseline: str | Path | Architecture | Baseline) -> Baseline:
+    if isinstance(baseline, (str, Path, Architecture)):
+        return ArchitectureBaseline(opened(baseline))
+    if not hasattr(baseline, "breakpoints"):
+        raise RequestError(
+            f"baseline is {baseline!r:.60}; give a name, a JSON file, an Architecture, or for a factory "
+            "compoundnet.baselines.open_baseline('package.module:factory')"
+        )
+    return baseline
 
 
-def _model(free: bool | AccuracyModel, rule: str | Rule) -> AccuracyModel | None:
-    if isinstance(free, AccuracyModel):
-        return free
-    return following(find(rule)) if free else None
+def _model(rule: str | Rule | None, free: bool, model: AccuracyModel | None) -> AccuracyModel | None:
+    """What ranks networks free over all axes; None along the rule."""
+    check_yes_or_no("free", free)
+    if model is None:
+        return following(find(rule)) if free else None
+    if not isinstance(model, AccuracyModel):
+        raise RequestError(f"model is {model!r:.60}; give an AccuracyModel, as scaling.accuracy.read_model reads one")
+    if rule is not None:
+        raise RequestError("an accuracy model ranks networks by itself; give a rule or a model, not both")
+    return model
+
+
+def _realised(baseline: Baseline, by: Multipliers) -> Multipliers:
+    """By how much each axis really grew."""
+    import numpy as np
+
+    return Multipliers(*(baseline.effective(axis, np.array([m])).item() for axis, m in zip(AXES, by, strict=True)))
 
 
 def _phi(found: Found, rule: Rule) -> float:
@@ -139,17 +172,17 @@ def _phi(found: Found, rule: Rule) -> float:
 
 
 def _latency(
-    baseline: Baseline, budget: Budget, profile: "DeviceProfile | None"
+    baseline: Baseline, budget: Budget, profile: "DeviceProfile | str | Path | None"
 ) -> Callable[[Any, Any, Any], Any] | None:
     if budget.latency_ms is None:
+        if profile is not None:
+            raise RequestError("a profile goes with a limit on latency, and there is none")
         return None
-    if profile is None:
-        raise RequestError("a limit on latency needs a profile of the device; compoundnet profile makes one")
     if not isinstance(baseline, ArchitectureBaseline):
         raise RequestError(
             f"latency is predicted for architectures; {baseline.name} is a factory: limit something else"
         )
-    from compoundnet.scaling.latency import predict_ms
+    from compoundnet.scaling.latency import opened_profile, predict_ms
 
-    arch = baseline.architecture
-    return lambda d, w, r: predict_ms(profile, arch, depth=d, width=w, resolution=r)
+    arch, of = baseline.architecture, opened_profile(profile)
+    return lambda d, w, r: predict_ms(of, arch, depth=d, width=w, resolution=r)

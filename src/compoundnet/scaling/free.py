@@ -1,8 +1,9 @@
 """The best network under a budget with depth, width and resolution each on its own.
 
 Every pair of a distinct depth and width is taken with its largest resolution that fits, found by
-bisection for all pairs at once (costs grow with the side); pairs that could not beat the best so far are
-dropped on the way. The best by an accuracy model that rises with every axis is among these.
+bisection for all pairs at once (costs grow with the side). The best by an accuracy model that rises with every
+axis is among these. A few pairs are taken first: what they reach says for every other pair which side it would
+need to be as good, and most cannot afford that side.
 """
 
 import math
@@ -27,6 +28,7 @@ __all__ = ["free"]
 _AXIS = (1 / 8, 8.0)  # multipliers of one axis, to begin with
 _FARTHEST = 128.0
 _AXIS_COUNTED = (1 / 2, 4.0)  # where every network must be built to be counted
+_SPARSE = 8  # of the depths and widths that are taken first, every so many
 
 
 def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Latency | None = None) -> Found:
@@ -85,25 +87,39 @@ def _best_on(
 
 
 def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable[[Any], Any]) -> tuple[float, Any]:
-    """The least loss of any triple of indices that does not overstep, and all triples that have it.
+    """The least loss of any triple of indices that does not overstep, and all triples that have it."""
+    import numpy as np
 
-    ``low`` and ``high`` are, for each pair of depth and width, a side that fits and one that does not.
+    depth, width, resolution = (model.lost(axis, size[axis]) for axis in AXES)
+
+    def loss(pairs: Any, sides: Any) -> Any:
+        return depth[pairs[0]] + width[pairs[1]] + resolution[sides]
+
+    grid = np.indices((len(depth), len(width)))
+    best, at = math.inf, None
+    for step in (_SPARSE, 1):
+        pairs = grid[:, ::step, ::step].reshape(2, -1)
+        best, at = _best_of(pairs, len(resolution), loss, overstep, best)
+    return best, at
+
+
+def _best_of(
+    pairs: Any, sides: int, loss: Callable[[Any, Any], Any], overstep: Callable[[Any], Any], best: float
+) -> tuple[float, Any]:
+    """The least loss of these pairs where it is no more than ``best``, and all triples that have it.
+
+    ``low`` and ``high`` are, for each pair, a side that fits and one that does not.
     """
     import numpy as np
 
-    count = [len(size[axis]) for axis in AXES]
-    pairs = np.indices(count[:2]).reshape(2, -1)
-    pairs = pairs[:, overstep((*pairs, np.zeros_like(pairs[0]))) <= 1]
-    low, high = np.zeros_like(pairs[0]), np.full_like(pairs[0], count[2])
-    best = math.inf
-
-    def loss(sides: Any) -> Any:
-        at = zip(AXES, (*pairs, sides), strict=True)
-        return model.loss(*(size[axis][i] for axis, i in at))
-
+    low = _first(lambda at: loss(pairs, at) <= best, np.full_like(pairs[0], sides))
+    pairs, low = pairs[:, low < sides], low[low < sides]
+    fits = overstep((*pairs, low)) <= 1
+    pairs, low = pairs[:, fits], low[fits]
+    high = np.full_like(low, sides)
     while len(low):
-        best = min(best, float(loss(low).min()))
-        hopeful = loss(high - 1) <= best
+        best = min(best, float(loss(pairs, low).min()))
+        hopeful = loss(pairs, high - 1) <= best
         pairs, low, high = pairs[:, hopeful], low[hopeful], high[hopeful]
         open_ = np.flatnonzero(high - low > 1)
         if not len(open_):
@@ -111,8 +127,21 @@ def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable
         middle = (low[open_] + high[open_]) // 2
         fits = overstep((*pairs[:, open_], middle)) <= 1
         low[open_[fits]], high[open_[~fits]] = middle[fits], middle[~fits]
-    kept = loss(low) <= best if len(low) else np.zeros(0, bool)
+    kept = loss(pairs, low) <= best
     return best, (*pairs[:, kept], low[kept])
+
+
+def _first(holds: Callable[[Any], Any], ends: Any) -> Any:
+    """The first index, for each of many, at which something holds that then holds on; its end if nowhere."""
+    import numpy as np
+
+    low, high = np.zeros_like(ends), ends.copy()
+    while (low < high).any():
+        middle = (low + high) // 2
+        there = holds(np.minimum(middle, ends - 1)) & (low < high)
+        high = np.where(there, middle, high)
+        low = np.where(there, low, np.minimum(middle + 1, high))
+    return low
 
 
 def _cheapest(

@@ -2,7 +2,8 @@
 
 A batch takes the sum over all layers of the work they do (:mod:`compoundnet.scaling.work`) times what
 that work costs on the device. No price is negative and no amount falls when a size grows, so predictions
-never fall when depth, width or resolution rise: the budget solver relies on it.
+never fall when the side does not, which the budget solver relies on, nor with depth; nor with width, but where
+a Bottleneck needs no projection because widths happen to agree.
 :mod:`compoundnet.deploy` measures.
 """
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Floats: TypeAlias = NDArray[np.float64]
 
 __all__ = ["Device", "DeviceProfile", "Engine", "Fit", "Setting", "default_profile_path", "fit", "predict_ms"]
-__all__ += ["read_profile"]
+__all__ += ["opened_profile", "read_profile"]
 
 Engine: TypeAlias = Literal["eager", "compiled", "onnxruntime", "openvino"]
 Device: TypeAlias = Literal["cpu", "cuda"]
@@ -137,15 +138,34 @@ def read_profile(path: Path) -> DeviceProfile:
         RequestError: no such file, or not a profile that this version can read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise RequestError(f"no device profile {str(path)!r}; compoundnet profile measures this device") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"cannot read device profile {str(path)!r}: {error}") from error
+    except OSError as error:
+        raise RequestError(f"cannot read device profile {str(path)!r}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise RequestError(f"device profile {str(path)!r} is not a JSON text file: {error}") from error
     try:
         return DeviceProfile.from_json(text)
     except RequestError as error:
         raise RequestError(f"{path}: {error}") from error
+
+
+def opened_profile(profile: DeviceProfile | str | Path | None) -> DeviceProfile:
+    """The profile itself, that of a file, or for None what ``compoundnet profile`` left of eager PyTorch, one thread.
+
+    Raises:
+        RequestError: as :func:`read_profile`, or something else.
+    """
+    if isinstance(profile, DeviceProfile):
+        return profile
+    if profile is None:
+        return read_profile(default_profile_path(Setting()))
+    if not isinstance(profile, (str, Path)):
+        raise RequestError(
+            f"profile is {profile!r:.60}; give a file that compoundnet profile wrote, or a DeviceProfile"
+        )
+    return read_profile(Path(profile))
 
 
 def predict_ms(
@@ -153,7 +173,7 @@ def predict_ms(
 ) -> Any:
     """Predicted ms of a batch, of ``arch`` scaled by the multipliers: a float for numbers, an array for arrays.
 
-    It never falls where a multiplier rises.
+    It never falls where a multiplier rises, but for the projections of Bottlenecks (see above).
 
     Raises:
         RequestError: a multiplier that is not positive or makes too large a network, or arrays that do not broadcast.

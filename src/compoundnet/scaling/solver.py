@@ -57,7 +57,8 @@ class Found:
         spent: what the network spends of each limit, by its name.
         next_scaling: the next larger network; along a rule the next one, free the one step on one axis that
             oversteps least. None where there is none.
-        next_spent: what that one would spend.
+        next_cost: what that one would cost.
+        next_spent: what it would spend.
         binding: limits that it would overstep.
     """
 
@@ -65,6 +66,7 @@ class Found:
     cost: Cost
     spent: dict[str, float]
     next_scaling: Multipliers | None
+    next_cost: Cost | None
     next_spent: dict[str, float]
     binding: tuple[str, ...]
 
@@ -239,7 +241,8 @@ def overstepping(used: dict[str, Any], budget: Budget) -> Any:
     """The largest share of any limit that is spent; at most 1: it fits."""
     import numpy as np
 
-    return np.max([np.asarray(used[name], float) / limit for name, limit in budget.limits().items()], axis=0)
+    with np.errstate(over="ignore"):  # by a limit next to nothing
+        return np.max([np.asarray(used[name], float) / limit for name, limit in budget.limits().items()], axis=0)
 
 
 def found_at(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int, after: int | None) -> Found:
@@ -251,9 +254,10 @@ def found_at(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int,
     larger = {} if after is None else plain(used, after)
     return Found(
         scaling=Multipliers(*(float(axis[i]) for axis in by)),
-        cost=Cost(**{name: int(getattr(costs, name)[i]) for name in Cost.__slots__}),
+        cost=costs.at(i),
         spent=plain(used, i),
         next_scaling=None if after is None else Multipliers(*(float(axis[after]) for axis in by)),
+        next_cost=None if after is None else costs.at(after),
         next_spent=larger,
         binding=tuple(name for name, limit in budget.limits().items() if larger.get(name, 0) > limit),
     )

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from compoundnet.architecture import Architecture
-from compoundnet.baselines import FactoryBaseline
+from compoundnet.baselines import FactoryBaseline, aside
 from compoundnet.data import Dataset
 from compoundnet.errors import FailureError, RequestError, StoppedError, foreign
 from compoundnet.nn import build
@@ -25,14 +25,14 @@ from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Epoch, Event, Observer
 from compoundnet.train.recipe import Recipe
 
-__all__ = ["Report", "Setting", "build_scaled", "train_candidate"]
+__all__ = ["Conditions", "Report", "build_scaled", "train_candidate", "try_conditions"]
 
 Report: TypeAlias = Callable[[int, float], bool]
 """Told (epochs done, validation accuracy); True: the candidate is to be given up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Setting:
+class Conditions:
     """What all candidates of a study share."""
 
     baseline: Baseline
@@ -43,7 +43,7 @@ class Setting:
 
 
 def train_candidate(
-    setting: Setting,
+    conditions: Conditions,
     candidate: Candidate,
     folder: Path,
     report: Report,
@@ -61,13 +61,13 @@ def train_candidate(
         RequestError: the network cannot be built, or does not fit the data.
         StoppedError: ``stop`` said so; the same call goes on.
     """
-    recipe = replace(setting.recipe, seed=candidate.seed)
-    side = setting.baseline.resolution_at(candidate.multipliers.resolution)
+    recipe = replace(conditions.recipe, seed=candidate.seed)
+    side = conditions.baseline.resolution_at(candidate.multipliers.resolution)
     prepared = Preprocessing(resolution=side, crop_fraction=1.0)
     run = RunFolder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    network = build_scaled(setting.baseline, candidate.multipliers, len(setting.dataset.classes), recipe, side)
+    network = build_scaled(conditions.baseline, candidate.multipliers, len(conditions.dataset.classes), recipe, side)
     curve: list[float] = []
     given_up = False
 
@@ -84,21 +84,35 @@ def train_candidate(
     for row in kept_rows(run):
         see(row)
     job = Job(
-        dataset=setting.dataset,
-        plan=make_plan(recipe, setting.dataset, prepared, setting.device, setting.workers),
+        dataset=conditions.dataset,
+        plan=make_plan(recipe, conditions.dataset, prepared, conditions.device, conditions.workers),
         folder=run,
         observer=watch,
         stop=lambda: given_up or stop(),
     )
     try:
         if not given_up:
-            train_network(network, job)
+            with aside():
+                train_network(network, job)
     except StoppedError:
         if not given_up:
             raise
     if not curve:
         raise FailureError("the training ended without a validation result; its data have no validation images")
     return curve[-1], {"seconds": sum(row["seconds"] for row in run.read_metrics())}
+
+
+def try_conditions(conditions: Conditions) -> None:
+    """Find out whether candidates can be trained at all, before a study is made.
+
+    Raises:
+        RequestError: the device is not there or cannot do the recipe, or the baseline of a factory cannot be trained.
+    """
+    baseline, recipe, dataset = conditions.baseline, conditions.recipe, conditions.dataset
+    side = baseline.resolution_at(1.0)
+    make_plan(recipe, dataset, Preprocessing(resolution=side, crop_fraction=1.0), conditions.device, conditions.workers)
+    if isinstance(baseline, FactoryBaseline):
+        build_scaled(baseline, Multipliers(1.0, 1.0, 1.0), len(dataset.classes), recipe, side)
 
 
 def build_scaled(baseline: Baseline, by: Multipliers, classes: int, recipe: Recipe, side: int) -> nn.Module:
@@ -124,7 +138,7 @@ def build_scaled(baseline: Baseline, by: Multipliers, classes: int, recipe: Reci
 
 def _check_outputs(name: str, network: nn.Module, images: int, side: int, classes: int, mode: str) -> None:
     try:
-        with torch.no_grad():
+        with torch.no_grad(), aside():
             outputs = network(torch.zeros(images, 3, side, side))
     except (Exception, SystemExit) as error:  # whatever somebody else's module does
         raise RequestError(

@@ -4,26 +4,32 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
+from compoundnet.checks import finite
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
 from compoundnet.scaling import Multipliers, Rule
 from compoundnet.scaling.baseline import AXES, Baseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.design import plain
-from compoundnet.scaling.solver import along, choices
-from compoundnet.search.answers.simplex import Floats
+from compoundnet.scaling.solver import along
+from compoundnet.search.answers.surface import fewest_networks
+from compoundnet.search.near import networks_near, own_macs
 from compoundnet.search.trials import UNEQUAL, Candidate
 
-_MOST = 20_000_000  # networks that are priced at once: a gigabyte
+__all__ = ["StudyPlan", "check_tags", "plan_axes", "plan_coefficients"]
 
-__all__ = ["Plan", "plan_axes", "plan_coefficients"]
+Floats: TypeAlias = NDArray[np.float64]
+
+_READ = {"shares": 3, "realised_shares": 3, "effective": 3, "nominal_factor": 1, "macs_factor": 1, "macs": 1}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class StudyPlan:
     """Candidates in the order in which they are needed (every network from one seed before any from the next).
 
     ``notes`` say what was asked for and is not among them, and why.
@@ -35,7 +41,7 @@ class Plan:
 
 def plan_coefficients(
     baseline: Baseline, phis: Sequence[float], networks: int, seeds: Sequence[int], tolerance: float
-) -> Plan:
+) -> StudyPlan:
     """Candidates for the search of alpha, beta, gamma: networks of 2^phi times the baseline's realised MACs.
 
     Of all distinct networks within ``tolerance`` of that, none smaller than the baseline on any axis, those
@@ -46,7 +52,7 @@ def plan_coefficients(
     """
     candidates, notes = [], []
     for phi in phis:
-        near = _near(baseline, 2.0**phi, tolerance)
+        near = networks_near(baseline, 2.0**phi, tolerance)
         kept = [_at(baseline, 2.0**phi, plain(baseline, by)) for by in _spread(baseline, near, networks)]
         ratios = [f.macs_factor for f in kept]
         notes.append(
@@ -54,10 +60,15 @@ def plan_coefficients(
             f"the baseline; {len(kept)} of them are tried (x{min(ratios):.3f} to x{max(ratios):.3f})"
         )
         candidates += [f.candidate(f"phi {phi:g}", seed, {}) for seed in seeds for f in kept]
-    return Plan(candidates=_breadth_first(candidates), notes=tuple(notes))
+    distinct, fewest = len({(c.group, c.network) for c in candidates}), fewest_networks(len(phis))
+    if distinct < fewest:
+        notes.append(f"{distinct} networks are too few for an interval, which needs {fewest}; the best will be named")
+    return StudyPlan(candidates=_breadth_first(candidates), notes=tuple(notes))
 
 
-def plan_axes(baseline: Baseline, rules: Mapping[str, Rule], factors: Sequence[float], seeds: Sequence[int]) -> Plan:
+def plan_axes(
+    baseline: Baseline, rules: Mapping[str, Rule], factors: Sequence[float], seeds: Sequence[int]
+) -> StudyPlan:
     """Candidates for the comparison of rules at equal realised MACs: every rule at every factor, and the baseline."""
     candidates, notes = [], []
     one = _at(baseline, 1.0, Multipliers(1.0, 1.0, 1.0))
@@ -78,7 +89,7 @@ def plan_axes(baseline: Baseline, rules: Mapping[str, Rule], factors: Sequence[f
             if abs(found.macs_factor / factor - 1) > UNEQUAL:
                 notes.append(f"{name} at x{factor:g}: rounding leaves no network nearer than x{found.macs_factor:.3g}")
             candidates += [found.candidate(f"x{factor:g}", seed, {"rule": name}) for seed in seeds]
-    return Plan(candidates=_breadth_first(candidates), notes=tuple(notes))
+    return StudyPlan(candidates=_breadth_first(candidates), notes=tuple(notes))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,42 +127,24 @@ class _Sized:
         )
 
 
-def _near(baseline: Baseline, factor: float, tolerance: float) -> list[Floats]:
-    """Every distinct network, nowhere smaller than the baseline, whose realised MACs are ``factor`` times its own.
-
-    As arrays of the three multipliers.
-    """
-    most = {"depth": factor, "width": factor**0.5, "resolution": factor**0.5}
-    slack = 1 + 2 * tolerance  # an axis alone may overshoot before it is priced
-    axes = [choices(baseline, axis, 1.0, most[axis] * slack) for axis in AXES]
-    count = math.prod(map(len, axes))
-    if count > _MOST:
-        raise RequestError(
-            f"{factor:g} times the MACs of {baseline.name} can be reached by {count:,} networks, too many to look at; "
-            "take a smaller phi"
-        )
-    by = [grid.ravel() for grid in np.meshgrid(*axes, indexing="ij")]
-    costs = baseline.costs(*by)
-    ratio = costs.macs / _own_macs(baseline)
-    at = np.flatnonzero(np.abs(ratio / factor - 1) <= tolerance)
-    if not baseline.exact:  # what a factory rounds to the same network costs the same
-        sides = [baseline.resolution_at(float(r)) for r in by[2][at]]
-        same = np.stack([costs.macs[at], costs.params[at], costs.activations[at], sides], axis=1)
-        at = at[np.sort(np.unique(same, axis=0, return_index=True)[1])]
-    if not len(at):
-        nearest = float(ratio[np.argmin(np.abs(np.log(ratio / factor)))])
-        raise RequestError(
-            f"no scaling of {baseline.name} costs within {100 * tolerance:g} % of {factor:g} times its MACs "
-            f"(the nearest {nearest:.3g} times); raise the tolerance"
-        )
-    return [axis[at] for axis in by]
+def check_tags(candidate: Candidate) -> None:
+    """RequestError unless the tags hold the numbers that :meth:`_Sized.candidate` puts there and answers read."""
+    for name, many in _READ.items():
+        numbers = candidate.tags.get(name)
+        found = numbers if isinstance(numbers, list | tuple) else [numbers]
+        if len(found) != many or not all(map(finite, found)):
+            raise RequestError(
+                f"the record of trial {candidate.key} is damaged: its {name} is {numbers!r:.60}; bring back a copy of "
+                "the study, or take another folder"
+            )
 
 
 def _spread(baseline: Baseline, near: Sequence[Floats], n: int) -> list[Multipliers]:
     """The ``n`` whose realised shares lie furthest apart: the nearest to the middle, then always the remotest."""
     logs = [np.log(baseline.effective(axis, m)) for axis, m in zip(AXES, near, strict=True)]
     points = np.stack([logs[0], 2 * logs[1], 2 * logs[2]], axis=1)
-    points /= points.sum(axis=1, keepdims=True)
+    total = points.sum(axis=1, keepdims=True)
+    points = np.divide(points, total, out=np.full_like(points, 1 / 3), where=total > 0)  # 0: as large as the baseline
     chosen = [int(np.argmin(((points - 1 / 3) ** 2).sum(axis=1)))]
     distance = np.full(len(points), np.inf)
     while len(chosen) < min(n, len(points)):
@@ -166,7 +159,7 @@ def _sized(baseline: Baseline, rule: Rule, factor: float) -> _Sized | None:
 
     None where only a network smaller than the baseline is near.
     """
-    found = along(baseline, rule, Budget(macs=factor * _own_macs(baseline)))
+    found = along(baseline, rule, Budget(macs=factor * own_macs(baseline)))
     sides = [by for by in (found.scaling, found.next_scaling) if by is not None and min(by) >= 1]
     sized = [_at(baseline, factor, plain(baseline, by)) for by in sides]
     return min(sized, key=lambda f: abs(math.log(f.macs_factor / factor)), default=None)
@@ -190,12 +183,8 @@ def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:
         effective=effective,
         resolution=side,
         cost=price,
-        macs_factor=price.macs / _own_macs(baseline),
+        macs_factor=price.macs / own_macs(baseline),
     )
-
-
-def _own_macs(baseline: Baseline) -> int:
-    return int(baseline.costs(*np.ones((3, 1))).macs[0])
 
 
 def _shares(by: Multipliers) -> list[float]:

@@ -13,10 +13,16 @@ from compoundnet.files import write_atomically
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.accuracy import AccuracyModel, fit
 from compoundnet.search.answers import axes, coefficients
-from compoundnet.search.answers.charts import cost_chart, save
-from compoundnet.search.answers.page import axes_page, coefficients_page, write_csv
-from compoundnet.search.answers.triangle import triangle_chart
-from compoundnet.search.study import Request
+from compoundnet.search.answers.networks import pool
+from compoundnet.search.answers.page import (
+    axes_page,
+    coefficients_page,
+    cost_chart,
+    save,
+    triangle_chart,
+    write_csv,
+)
+from compoundnet.search.request import Request
 from compoundnet.search.trials import Outcome
 
 __all__ = ["accuracy_model", "write_results"]
@@ -28,7 +34,7 @@ def write_results(
     """Analyse the outcomes of a study and write what they come to into ``folder``; the content of ``result.json``.
 
     ``report.html``, ``networks.csv``, ``chart.png``, ``result.json`` with the accuracy model that
-    ``design --study`` takes, and of a search of coefficients ``rule.json``.
+    ``design --study`` takes, and of a search of coefficients ``rule.json``, which says whether the data support it.
 
     Raises:
         RequestError: too few trainings came to an end.
@@ -55,19 +61,18 @@ def write_results(
 
 
 def accuracy_model(outcomes: Sequence[Outcome]) -> AccuracyModel | None:
-    """How accuracy grows with the realised size of each axis, fitted to the networks that were trained to the end.
+    """How accuracy grows with the realised size of each axis; :mod:`compoundnet.scaling.accuracy` tells the form.
 
-    None where there are too few, or all of one size. :mod:`compoundnet.scaling.accuracy` tells the form.
+    Trials that were stopped early count with what their ends were drawn to be on average. None where that is
+    not known of all of them, or where there are too few networks, or all of one size.
     """
-    values: dict[str, list[float]] = {}
-    sizes: dict[str, Multipliers] = {}
-    for outcome in outcomes:
-        if outcome.state == "complete" and outcome.value is not None:
-            values.setdefault(outcome.candidate.network, []).append(outcome.value)
-            sizes[outcome.candidate.network] = Multipliers(*outcome.candidate.tags["effective"])
+    networks = [network for network in pool(outcomes) if network.values or network.pruned]
+    if any(network.unknown for network in networks):
+        return None
+    ends = [[*network.values, *map(float, map(np.mean, network.estimates))] for network in networks]
+    sizes = [Multipliers(*network.tags["effective"]) for network in networks]
     try:
-        means = [float(np.mean(v)) for v in values.values()]
-        return fit(list(sizes.values()), means, [float(len(v)) for v in values.values()])
+        return fit(sizes, [float(np.mean(e)) for e in ends], [float(max(1, len(n.values))) for n in networks])
     except RequestError:  # it says that there are too few
         return None
 
@@ -75,7 +80,8 @@ def accuracy_model(outcomes: Sequence[Outcome]) -> AccuracyModel | None:
 def _coefficients(folder: Path, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> dict[str, Any]:
     found = coefficients.analyse(outcomes)
     answer = found.to_json()
-    write_atomically(folder / "rule.json", json.dumps(answer["rule"], indent=2) + "\n")
+    kept = {**answer["rule"], "supported": found.supported, "doubt": found.doubt}
+    write_atomically(folder / "rule.json", json.dumps(kept, indent=2) + "\n")
     write_csv(found.table(), folder / "networks.csv")
     save(triangle_chart(found), folder / "chart.png")
     page = coefficients_page(found, outcomes, title=f"Scaling coefficients of {made['baseline']}", made=made)

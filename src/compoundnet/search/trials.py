@@ -4,9 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
-from compoundnet.errors import FailureError
+from compoundnet.checks import check_choice, check_whole, finite
+from compoundnet.errors import FailureError, RequestError
 from compoundnet.scaling import Multipliers
 
 __all__ = ["UNEQUAL", "Candidate", "Outcome", "State", "StorageError"]
@@ -15,6 +16,8 @@ UNEQUAL = 0.05
 """Share by which realised MACs may differ from what was asked for, or from each other, before it is said."""
 
 State: TypeAlias = Literal["complete", "pruned", "failed"]
+
+_LARGEST_SEED = 2**63 - 1  # what torch takes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +31,9 @@ class Candidate:
         group: candidates compete for further training, and are compared, inside their group only
             (``"phi 1"``, ``"x4"``).
         tags: what a table shows beside the result: shares, rule, nominal and realised cost. Plain JSON values.
+
+    Raises:
+        RequestError: a value that cannot be, as in a damaged record.
     """
 
     network: str
@@ -35,6 +41,16 @@ class Candidate:
     seed: int
     group: str
     tags: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("network", "group"):
+            if not isinstance(getattr(self, name), str):
+                raise RequestError(f"{name} is {getattr(self, name)!r:.60}; it must be a text")
+        check_whole("seed", self.seed, least=0, most=_LARGEST_SEED)
+        if not all(finite(m) and m > 0 for m in self.multipliers):
+            raise RequestError(f"multipliers are {tuple(self.multipliers)!r:.60}; they must be positive numbers")
+        if not isinstance(self.tags, Mapping):
+            raise RequestError(f"tags are {self.tags!r:.60}; they must be a JSON object")
 
     @property
     def key(self) -> str:
@@ -58,6 +74,9 @@ class Outcome:
 
     ``value`` is what is to be maximised (validation accuracy in 0..1), None if it failed; ``curve`` holds
     it after each epoch as far as the trial went; ``info`` is what else was measured (seconds, error, ...).
+
+    Raises:
+        RequestError: a value that cannot be, as in a damaged record.
     """
 
     candidate: Candidate
@@ -65,6 +84,15 @@ class Outcome:
     value: float | None
     curve: tuple[float, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_choice("state", self.state, get_args(State))
+        if not (self.value is None if self.state == "failed" else finite(self.value)):
+            raise RequestError(f"value is {self.value!r:.60}; it must be a number, or null of a trial that failed")
+        if not isinstance(self.info, Mapping):
+            raise RequestError(f"info is {self.info!r:.60}; it must be a JSON object")
+        if not all(isinstance(value, int | float) for value in self.curve):  # NaN for one: it was reported
+            raise RequestError(f"curve is {self.curve!r:.60}; it must be numbers")
 
 
 class StorageError(FailureError):

@@ -10,9 +10,10 @@ import numpy as np
 from compoundnet.scaling import Rule
 from compoundnet.search.answers.axes import BASELINE
 from compoundnet.search.answers.simplex import grid
-from compoundnet.search.trials import Candidate, Outcome
+from compoundnet.search.engine.halving import gives_up
+from compoundnet.search.trials import Candidate, Outcome, State
 
-__all__ = ["axes_study", "bowl", "candidate", "study", "trial"]
+__all__ = ["axes_study", "bowl", "candidate", "race", "study", "trial"]
 
 SHARES = {"depth": (1.0, 0.0, 0.0), "width": (0.0, 1.0, 0.0), "resolution": (0.0, 0.0, 1.0)}
 
@@ -38,6 +39,7 @@ def candidate(shares: Shares, /, seed: int = 0, factor: float = 2.0, realised: f
             "shares": list(shares),
             "realised_shares": list(shares),
             "nominal_factor": factor,
+            "nominal_product": factor,
             "macs_factor": macs_factor,
             "macs": round(20e6 * macs_factor),
             "params": round(1e6 * rule.multipliers(factor).width),
@@ -88,6 +90,39 @@ def study(
                 who = candidate([float(s) for s in shares], seed, factor, cost)
                 outcomes.append(trial(who, truth(shares) + luck, halfway=half, jitter=rng.normal(0, noise / 2, 12)))
     return outcomes
+
+
+def race(
+    truth: Truth,
+    rng: np.random.Generator,
+    rungs: Sequence[int] = (),
+    *,
+    reduction: int = 3,
+    noise: float = 0.004,
+    misfit: float = 0.002,
+) -> tuple[list[Outcome], dict[str, float]]:
+    """A study of 21 networks and three seeds under successive halving, one trial after another, and how all would end.
+
+    Accuracy walks: what it is at one epoch tells of the next, and the shape of the truth comes out little by little,
+    so that early accuracy is a poor and noisy measure of shares.
+    """
+    outcomes, ends = list[Outcome](), {}
+    off = rng.normal(0, misfit, len(grid(5)))
+    epochs = np.arange(1, 13)
+    for seed in range(3):
+        for shares, own in zip(grid(5), off, strict=True):
+            who = candidate([float(s) for s in shares], seed)
+            shape = (truth(shares) + own - 0.7) * epochs / 12
+            curve = 0.7 + shape - 0.3 * np.exp(-epochs / 4) + np.cumsum(rng.normal(0, noise, 12))
+            mates = [o.curve for o in outcomes]
+            stop = next(
+                (r for r in rungs if gives_up(curve[:r], mates, min_epochs=r, factor=reduction, epochs=12)), None
+            )
+            seen = tuple(map(float, curve[:stop]))
+            ends[who.key] = float(curve[-1])
+            state: State = "complete" if stop is None else "pruned"
+            outcomes.append(Outcome(candidate=who, state=state, value=seen[-1], curve=seen))
+    return outcomes, ends
 
 
 def axes_study(

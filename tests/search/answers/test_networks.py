@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from compoundnet.errors import RequestError
@@ -64,12 +63,6 @@ def test_a_value_that_is_no_accuracy_is_refused(value: float) -> None:
         pool([replace(trial(candidate(THIRDS), 0.5), value=value)])
 
 
-@pytest.mark.parametrize("value", [None, float("nan")])
-def test_an_end_without_a_number_has_failed(value: float | None) -> None:
-    (network,) = pool([replace(trial(candidate(THIRDS), 0.5), value=value)])
-    assert (network.values, network.failed, network.mean) == ((), 1, None)
-
-
 def test_nothing_ended_is_refused() -> None:
     with pytest.raises(RequestError, match="no trial has ended"):
         pool([])
@@ -82,51 +75,21 @@ def test_shares_that_are_none_are_refused(shares: list[float] | None) -> None:
         _ = network.shares
 
 
-def race(rng: np.random.Generator, n: int = 60) -> tuple[list[Outcome], dict[str, float]]:
-    """Trials of which the better half at epoch 2 went on, and how all of them would have ended."""
-    outcomes, ends = [], {}
-    for i in range(n):
-        who = candidate((round(i / n, 3), 0.0, 1 - i / n))
-        early = rng.normal(0.4, 0.05)
-        end = 0.3 + 0.8 * early + rng.normal(0, 0.01)
-        ends[who.network] = end
-        curve = (early / 2, early)
-        if early > 0.4:
-            outcomes.append(Outcome(candidate=who, state="complete", value=end, curve=(*curve, end - 0.01, end)))
-        else:
-            outcomes.append(Outcome(candidate=who, state="pruned", value=early, curve=curve))
-    return outcomes, ends
+def test_a_trial_stopped_after_its_last_epoch_is_one_that_went_to_the_end() -> None:
+    end = trial(candidate(THIRDS, 0), 0.7)
+    (network,) = pool([end, replace(trial(candidate(THIRDS, 1), 0.6), state="pruned")])
+    assert network.values == (0.7, 0.6)
+    assert (network.pruned, network.unknown) == (0, 0)
 
 
-def test_the_end_of_a_stopped_trial_is_estimated_without_the_bias_of_selection() -> None:
-    misses, expected = [], []
-    for seed in range(25):
-        outcomes, ends = race(np.random.default_rng(seed))
-        for network in pool(outcomes):
-            for estimate in network.estimates:
-                misses.append(estimate.value - ends[network.name])
-                expected.append(estimate.variance)
-    assert len(misses) > 500
-    assert abs(np.mean(misses)) < 0.003  # the selected are 6 points better than the others
-    assert np.mean(np.square(misses)) == pytest.approx(np.mean(expected), rel=0.4)
+def test_what_nobody_can_estimate_is_unknown() -> None:
+    (network,) = pool([trial(candidate(THIRDS, 0), 0.7), stopped(THIRDS, 1, 0.3, 0.4)])
+    assert (network.pruned, network.estimates, network.unknown) == (1, (), 1)
 
 
-def test_no_estimate_from_too_few_or_without_a_curve() -> None:
-    outcomes, _ = race(np.random.default_rng(0))
-    ended = [o for o in outcomes if o.state == "complete"]
-    last = next(o for o in outcomes if o.state == "pruned")
-    assert pool([*ended[:5], last])[-1].estimates == ()
-    assert len(pool([*ended[:6], last])[-1].estimates) == 1
-    assert pool([*ended, replace(last, curve=())])[-1].estimates == ()
-    assert pool([*ended, replace(last, curve=(float("nan"),))])[-1].estimates == ()
-    elsewhere = replace(last, candidate=replace(last.candidate, group="phi 9"))
-    assert pool([*ended, elsewhere])[-1].estimates == ()
-
-
-def test_equal_trials_at_the_epoch_of_stopping_give_their_mean() -> None:
-    ended = [
-        Outcome(candidate=candidate((i / 10, 0, 1 - i / 10)), state="complete", value=v, curve=(0.5, v))
-        for i, v in enumerate([0.6, 0.7, 0.8, 0.6, 0.7, 0.8])
-    ]
-    *_, last = pool([*ended, stopped((0.9, 0, 0.1), 0, 0.2)])
-    assert last.estimates[0].value == pytest.approx(0.7)
+def test_a_draw_completes_a_network() -> None:
+    (network,) = pool([trial(candidate(THIRDS, 0), 0.7), stopped(THIRDS, 1, 0.3, 0.4)])
+    known = replace(network, estimates=((0.5, 0.6),))
+    assert known.unknown == 0
+    assert known.completed(1).values == (0.7, 0.6)
+    assert known.completed(0).estimates == ()

@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from compoundnet.files import write_atomically
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.engine.storage import Study, outcomes
-from compoundnet.search.engine.worker import Event, Started, work
+from compoundnet.search.engine.worker import Started, TrialEvent, work
 from compoundnet.search.trials import Candidate, Outcome
 from search.engine.fakes import candidates, curve_of, slowly, spawn, value_of
 
@@ -28,7 +28,7 @@ def join(folder: Path, storage: str | None) -> None:
     random.seed()
     planned, at_work = folder.with_name("planned"), folder.with_name(f"at-work-{os.getpid()}")
 
-    def told(event: Event) -> None:
+    def told(event: TrialEvent) -> None:
         if isinstance(event, Started):
             at_work.touch()
 

@@ -19,12 +19,12 @@ from compoundnet.search.engine.opening import open_study
 from compoundnet.search.engine.storage import Study, begin, outcomes, report
 from compoundnet.search.engine.worker import (
     Ended,
-    Event,
     Report,
     Reported,
     Retried,
     Started,
     TakenOver,
+    TrialEvent,
     Waiting,
     work,
 )
@@ -42,7 +42,7 @@ def study(tmp_path: Path) -> Iterator[Study]:
 
 
 @pytest.fixture
-def events() -> list[Event]:
+def events() -> list[TrialEvent]:
     return []
 
 
@@ -111,7 +111,7 @@ def test_a_folder_that_cannot_be_made(study: Study) -> None:
     assert len(work(study, planned(1), evaluate)) == 1
 
 
-def test_what_is_told(study: Study, events: list[Event]) -> None:
+def test_what_is_told(study: Study, events: list[TrialEvent]) -> None:
     work(study, planned(1), partial(evaluate, epochs=2), observer=events.append)
     what = candidate(0)
     first, second = curve_of(what, 2)
@@ -146,7 +146,7 @@ def failing(times: int, error: Exception) -> Callable[[Candidate, Path, Report],
     return attempt
 
 
-def test_a_failure_is_tried_once_more(study: Study, events: list[Event]) -> None:
+def test_a_failure_is_tried_once_more(study: Study, events: list[TrialEvent]) -> None:
     (outcome,) = work(study, planned(1), failing(1, FailureError("bad luck")), observer=events.append)
     assert (outcome.state, outcome.value, outcome.info) == ("complete", 0.5, {"calls": 2})
     assert Retried(candidate(0), "bad luck") in events
@@ -273,7 +273,7 @@ def interrupted(study: Study, epochs: int) -> None:
         report(study, trial, epoch, value)
 
 
-def test_going_on_from_a_checkpoint(study: Study, events: list[Event]) -> None:
+def test_going_on_from_a_checkpoint(study: Study, events: list[TrialEvent]) -> None:
     """Epochs that earlier attempts reported belong to the curve."""
     interrupted(study, 2)
 
@@ -414,7 +414,7 @@ def test_two_workers_never_do_the_same(tmp_path: Path, storage: str | None, coun
 def killed_at_work(folder: Path, storage: str | None) -> None:
     """A worker that is killed in the third epoch of five, of its first candidate."""
 
-    def die(event: Event) -> None:
+    def die(event: TrialEvent) -> None:
         if isinstance(event, Reported) and event.epoch == 3:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -433,7 +433,7 @@ def test_going_on_after_everything_went_down(tmp_path: Path, storage: str | None
         assert states(study) == [TrialState.FAIL] * 2 + [TrialState.COMPLETE] * 3
 
 
-def test_waiting_for_another_worker(study: Study, events: list[Event]) -> None:
+def test_waiting_for_another_worker(study: Study, events: list[TrialEvent]) -> None:
     """Told once; what it leaves is taken up as soon as it is gone."""
     claim = study.claims.try_claim(candidate(0).key)
     assert claim is not None
@@ -460,7 +460,7 @@ def test_stopping_while_waiting(study: Study) -> None:
         work(study, planned(1), evaluate, poll_s=0.01, stop=lambda: asked.append(None) or len(asked) > 3)
 
 
-def test_a_worker_whose_claim_was_lost_goes_on_with_others(study: Study, events: list[Event]) -> None:
+def test_a_worker_whose_claim_was_lost_goes_on_with_others(study: Study, events: list[TrialEvent]) -> None:
     """As when the server that knew of it was started anew."""
 
     def lose(what: Candidate, folder: Path, report: Report) -> tuple[float, Info]:
@@ -470,9 +470,9 @@ def test_a_worker_whose_claim_was_lost_goes_on_with_others(study: Study, events:
                 assert trial is not None
         return evaluate(what, folder, report)
 
-    lost: list[Event] = []
+    lost: list[TrialEvent] = []
 
-    def watch(event: Event) -> None:
+    def watch(event: TrialEvent) -> None:
         events.append(event)
         if isinstance(event, TakenOver):
             lost.append(event)

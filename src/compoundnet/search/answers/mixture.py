@@ -8,12 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compoundnet.search.answers.networks import Network
-from compoundnet.search.answers.simplex import Floats
+from compoundnet.search.answers.simplex import SHAPE_COLUMNS, Floats, shape_terms
 
-__all__ = ["SHAPE_COLUMNS", "Form", "Responses", "design", "expit", "misfit", "observe", "shape_terms", "solve"]
-
-SHAPE_COLUMNS = 6
-"""Three linear and three mixed terms; as shares sum to 1, five of them are free."""
+__all__ = [
+    "SHAPE_COLUMNS",
+    "Form",
+    "Responses",
+    "design",
+    "expit",
+    "misfit_variance",
+    "observe",
+    "shape_terms",
+    "solve",
+]
 
 _PRIOR = 30.0  # deviation of the prior of a coefficient, in deviations of the response among networks
 _EDGE = 1e-4  # accuracy is kept so far from 0 and 1 before its logit is taken
@@ -37,7 +44,7 @@ class Responses(NamedTuple):
     """``n`` networks as arrays.
 
     ``shares`` (n, 3); ``group`` (n,) as an index; ``cost`` (n,): log of realised over nominal cost, 0 if
-    unknown; ``response`` (n,); ``noise`` (n,): variance of the response from seeds and estimates;
+    unknown; ``response`` (n,); ``noise`` (n,): variance of the response from seeds;
     ``seed_noise``: standard deviation of the response between seeds, None if no network has two.
     """
 
@@ -47,12 +54,6 @@ class Responses(NamedTuple):
     response: Floats
     noise: Floats
     seed_noise: float | None
-
-
-def shape_terms(shares: Floats) -> Floats:
-    """Columns ``(m, 6)`` for shares ``(m, 3)``: each share, each product of two; 0 in the middle of the triangle."""
-    d, w, r = shares.T
-    return np.stack([d - 1 / 3, w - 1 / 3, r - 1 / 3, d * w - 1 / 9, d * r - 1 / 9, w * r - 1 / 9], axis=1)
 
 
 def design(shares: Floats, group: NDArray[np.int64], cost: Floats, groups: int, form: Form) -> Floats:
@@ -69,28 +70,19 @@ def design(shares: Floats, group: NDArray[np.int64], cost: Floats, groups: int, 
 
 
 def observe(networks: Sequence[Network], groups: Sequence[str], form: Form) -> Responses:
-    """The response of every network: the mean of its seeds and of the estimates for those stopped early."""
+    """The response of every network: the mean of its seeds."""
     link: Callable[[Floats], Floats] = _logit if form.logit else _as_it_is
     seeds = [link(np.array(network.values, dtype=np.float64)) for network in networks]
-    freedom = sum(len(values) - 1 for values in seeds if len(values))
-    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in seeds if len(values))
+    freedom = sum(len(values) - 1 for values in seeds)
+    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in seeds)
     seed_variance = squares / freedom if freedom else 0.0
-    response, noise = np.zeros(len(networks)), np.zeros(len(networks))
-    for i, (network, values) in enumerate(zip(networks, seeds, strict=True)):
-        guessed = np.array([estimate.value for estimate in network.estimates], dtype=np.float64)
-        error = np.array([estimate.variance for estimate in network.estimates], dtype=np.float64)
-        if form.logit:
-            error /= _inner(guessed) ** 2 * _inner(1 - guessed) ** 2
-        trials = np.concatenate([values, link(guessed)])
-        weights = 1 / np.maximum(np.concatenate([np.full(len(values), seed_variance), error]), _NEGLIGIBLE)
-        response[i], noise[i] = weights @ trials / weights.sum(), 1 / weights.sum()
     ratios = [network.cost_ratio for network in networks]
     return Responses(
         shares=np.array([network.shares for network in networks]),
         group=np.array([groups.index(network.group) for network in networks]),
         cost=np.array([0.0 if ratio is None else np.log(ratio) for ratio in ratios]),
-        response=response,
-        noise=noise,
+        response=np.array([values.mean() for values in seeds]),
+        noise=np.array([seed_variance / len(values) for values in seeds]).clip(_NEGLIGIBLE),
         seed_noise=float(np.sqrt(seed_variance)) if freedom else None,
     )
 
@@ -102,7 +94,7 @@ def solve(columns: Floats, weights: Floats, groups: int, spread: float) -> Float
     return np.asarray(np.linalg.inv((columns.T * weights) @ columns + np.diag(precision)), dtype=np.float64)
 
 
-def misfit(columns: Floats, seen: Responses, groups: int, spread: float) -> float:
+def misfit_variance(columns: Floats, seen: Responses, groups: int, spread: float) -> float:
     """Variance of networks about the surface beyond their noise: what makes the residuals as large as they are.
 
     The estimator of Paule and Mandel (1982): weighted squares of the residuals sum to their degrees of
@@ -120,7 +112,7 @@ def misfit(columns: Floats, seen: Responses, groups: int, spread: float) -> floa
         return 0.0
     while excess(high) > 0:
         high *= 4
-    for _ in range(50):
+    for _ in range(30):
         middle = (low + high) / 2
         low, high = (middle, high) if excess(middle) > 0 else (low, middle)
     return high

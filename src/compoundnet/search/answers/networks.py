@@ -1,35 +1,25 @@
 """Outcomes pooled into networks: one row for each realised network of a group, over its seeds.
 
-A trial that was stopped early has no final accuracy. Which trials are stopped depends only on what was
-seen of them, so regressing the final accuracy on the accuracy at the epoch of stopping, over the trials
-that went on, gives an unbiased estimate for those that did not ("missing at random", Rubin 1976), where
-leaving them out would leave only the lucky and the good.
+A trial that was stopped early has no final accuracy; leaving it out would leave only the lucky and the good.
+:mod:`compoundnet.search.answers.stopped` draws how it might have ended.
 """
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from compoundnet.errors import RequestError
 from compoundnet.scaling import Multipliers
+from compoundnet.search.answers.stopped import draw_ends, full_length
 from compoundnet.search.trials import Outcome
 
-__all__ = ["Estimate", "Network", "pool"]
+__all__ = ["Network", "pool"]
 
-_FEWEST = 6  # trials at the end from which a final accuracy is estimated for those that were stopped
-_ALIKE = 1e-12  # sum of squared differences of accuracy
 _RANK = {"complete": 2, "pruned": 1, "failed": 0}  # of a trial recorded twice, the one that got furthest counts
-
-
-class Estimate(NamedTuple):
-    """A final accuracy that was not measured, and the variance of the error that this makes."""
-
-    value: float
-    variance: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +33,8 @@ class Network:
         multipliers: of its first candidate.
         values: final accuracy of the trials that were trained to the end, by seed.
         curves: of the same trials, in the same order.
-        estimates: for those stopped early, as far as the others allow one.
+        estimates: for those stopped early, as far as the others allow one: final accuracies as they might have
+            been, equally many for each trial of a study.
         pruned: number of trials stopped early.
         failed: number of trials that failed.
     """
@@ -54,7 +45,7 @@ class Network:
     multipliers: Multipliers
     values: tuple[float, ...]
     curves: tuple[tuple[float, ...], ...]
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[tuple[float, ...], ...]
     pruned: int
     failed: int
 
@@ -62,6 +53,15 @@ class Network:
     def mean(self) -> float | None:
         """Mean final accuracy over seeds; None where no trial was trained to the end."""
         return sum(self.values) / len(self.values) if self.values else None
+
+    @property
+    def unknown(self) -> int:
+        """Trials stopped early of which nobody can say how they would have ended."""
+        return self.pruned - len(self.estimates)
+
+    def completed(self, draw: int) -> "Network":
+        """As if those stopped early had ended as they did in one of the draws."""
+        return replace(self, values=(*self.values, *(ends[draw] for ends in self.estimates)), estimates=())
 
     @property
     def deviation(self) -> float | None:
@@ -101,9 +101,7 @@ def pool(outcomes: Iterable[Outcome]) -> tuple[Network, ...]:
     """One row for each group and realised network, in the order in which they first appear.
 
     Of a trial recorded twice (the same network, seed and group) the one that got furthest counts, of two
-    alike the later one.
-
-    A trial that ended without a number has failed.
+    alike the later one. One that was stopped after the last epoch lacks nothing, and counts as trained to the end.
 
     Raises:
         RequestError: nothing was given, or a finished trial's value is not an accuracy in 0..1.
@@ -115,46 +113,38 @@ def pool(outcomes: Iterable[Outcome]) -> tuple[Network, ...]:
             trials[key] = outcome
     if not trials:
         raise RequestError("no trial has ended yet, so there is nothing to analyse; run some trials first")
-    complete = [o for o in trials.values() if o.state == "complete"]
+    last = full_length(list(trials.values()))
+    ended = {key: _as_complete(outcome, last) for key, outcome in trials.items()}
+    estimates = _estimates([outcome for outcome in ended.values() if outcome.state != "failed"])
     rows: dict[tuple[str, str], list[Outcome]] = defaultdict(list)
-    for (group, name, _), outcome in trials.items():
+    for (group, name, _), outcome in ended.items():
         rows[group, name].append(outcome)
-    return tuple(_network(row, complete) for row in rows.values())
+    return tuple(_network(row, estimates) for row in rows.values())
 
 
-def _estimate(outcome: Outcome, complete: Sequence[Outcome]) -> Estimate | None:
-    """The regression of the final value on the value at this trial's last epoch, one intercept a group."""
-    epoch, group = len(outcome.curve), outcome.candidate.group
-    if not epoch or not math.isfinite(outcome.curve[-1]):
-        return None
-    known = [o for o in complete if len(o.curve) >= epoch and math.isfinite(o.curve[epoch - 1])]
-    groups = sorted({o.candidate.group for o in known})
-    freedom = len(known) - len(groups) - 1
-    if group not in groups or len(known) < _FEWEST or freedom < 1:
-        return None
-    x = np.array([o.curve[epoch - 1] for o in known])
-    y = np.array([_value(o) for o in known])
-    member = np.array([[o.candidate.group == g for g in groups] for o in known], dtype=np.float64)
-    means = member / member.sum(axis=0)
-    dx, dy = x - member @ (means.T @ x), y - member @ (means.T @ y)
-    spread = float(dx @ dx)
-    if spread < _ALIKE:  # nothing to regress on: the group's mean is the estimate
-        spread = math.inf
-    slope = max(0.0, float(dx @ dy) / spread)
-    noise = float(((dy - slope * dx) ** 2).sum()) / freedom
-    mine = member[:, groups.index(group)] > 0
-    step = outcome.curve[-1] - float(x[mine].mean())
-    value = float(y[mine].mean()) + slope * step
-    return Estimate(min(1.0, max(0.0, value)), noise * (1 + 1 / int(mine.sum()) + step * step / spread))
+def _as_complete(outcome: Outcome, last: int) -> Outcome:
+    """Halving may judge a trial after its last epoch too; there is nothing left to give up then."""
+    ended = outcome.state == "pruned" and 0 < last <= len(outcome.curve)
+    return _checked(replace(outcome, state="complete")) if ended else outcome
 
 
-def _network(trials: Sequence[Outcome], everyone: Sequence[Outcome]) -> Network:
-    """The row of one network; ``everyone`` are the trials of all networks that were trained to the end."""
+def _estimates(trials: Sequence[Outcome]) -> dict[str, tuple[float, ...]]:
+    """Ends of those stopped early, by key; the order of the trials does not matter."""
+    trials = sorted(trials, key=lambda o: o.candidate.key)
+    if all(o.state == "complete" for o in trials):
+        return {}
+    places = [_network([o], {}) for o in trials]
+    shares = np.array([place.shares for place in places])
+    cost = np.array([math.log(place.cost_ratio or 1.0) for place in places])
+    return {trials[i].candidate.key: ends for i, ends in draw_ends(trials, shares, cost).items()}
+
+
+def _network(trials: Sequence[Outcome], estimates: Mapping[str, tuple[float, ...]]) -> Network:
+    """The row of one network."""
     trials = sorted(trials, key=lambda o: o.candidate.seed)
     first = trials[0].candidate
     complete = [o for o in trials if o.state == "complete"]
     pruned = [o for o in trials if o.state == "pruned"]
-    guesses = (_estimate(o, everyone) for o in pruned)
     return Network(
         name=first.network,
         group=first.group,
@@ -162,7 +152,7 @@ def _network(trials: Sequence[Outcome], everyone: Sequence[Outcome]) -> Network:
         multipliers=first.multipliers,
         values=tuple(_value(o) for o in complete),
         curves=tuple(o.curve for o in complete),
-        estimates=tuple(guess for guess in guesses if guess is not None),
+        estimates=tuple(estimates[o.candidate.key] for o in pruned if o.candidate.key in estimates),
         pruned=len(pruned),
         failed=sum(o.state == "failed" for o in trials),
     )
@@ -177,9 +167,7 @@ def _checked(outcome: Outcome) -> Outcome:
     value = outcome.value
     if outcome.state != "complete":
         return outcome
-    if value is None or not math.isfinite(value):
-        return replace(outcome, state="failed", value=None)
-    if not 0 <= value <= 1:
+    if value is None or not 0 <= value <= 1:
         raise RequestError(
             f"trial {outcome.candidate.key} of network {outcome.candidate.network!r} ended with the value {value!r}; "
             "a finished trial's value must be an accuracy in 0..1"

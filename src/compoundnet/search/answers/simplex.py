@@ -1,4 +1,4 @@
-"""The triangle of cost shares (depth, width, resolution): its grid, its picture in the plane, what was tried of it."""
+"""The triangle of cost shares (depth, width, resolution): its grid, its quadratics, its picture in the plane."""
 
 from functools import cache
 from typing import TypeAlias
@@ -6,7 +6,18 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["AXES", "HEIGHT", "Floats", "from_plane", "grid", "hull", "inside", "to_plane"]
+__all__ = [
+    "AXES",
+    "HEIGHT",
+    "SHAPE_COLUMNS",
+    "Floats",
+    "from_plane",
+    "grid",
+    "hull",
+    "inside",
+    "shape_terms",
+    "to_plane",
+]
 
 AXES = ("depth", "width", "resolution")
 
@@ -14,6 +25,9 @@ Floats: TypeAlias = NDArray[np.float64]
 
 HEIGHT = 3**0.5 / 2
 """Of an equilateral triangle with sides of 1."""
+
+SHAPE_COLUMNS = 6
+"""Three linear and three mixed terms; as shares sum to 1, five of them are free."""
 
 _CORNERS = np.array([[0.5, HEIGHT], [0.0, 0.0], [1.0, 0.0]])  # depth on top, width left, resolution right
 
@@ -29,6 +43,12 @@ def grid(steps: int) -> Floats:
     shares = np.array(whole, dtype=np.float64) / steps
     shares.setflags(write=False)
     return shares
+
+
+def shape_terms(shares: Floats) -> Floats:
+    """Columns ``(m, 6)`` for shares ``(m, 3)``: each share, each product of two; 0 in the middle of the triangle."""
+    d, w, r = shares.T
+    return np.stack([d - 1 / 3, w - 1 / 3, r - 1 / 3, d * w - 1 / 9, d * r - 1 / 9, w * r - 1 / 9], axis=1)
 
 
 def to_plane(shares: ArrayLike) -> Floats:

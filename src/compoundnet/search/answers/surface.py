@@ -7,22 +7,22 @@ normal prior holds it (ridge), and the uncertainty says so.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from compoundnet.errors import RequestError
 from compoundnet.search.answers import mixture
-from compoundnet.search.answers.mixture import SHAPE_COLUMNS, Form, shape_terms
-from compoundnet.search.answers.networks import Network, pool
-from compoundnet.search.answers.simplex import Floats, grid, hull, inside, to_plane
-from compoundnet.search.trials import Candidate, Outcome
+from compoundnet.search.answers.mixture import Form
+from compoundnet.search.answers.networks import Network
+from compoundnet.search.answers.simplex import SHAPE_COLUMNS, Floats, grid, hull, inside, shape_terms, to_plane
+from compoundnet.units import counted
 
-__all__ = ["Difference", "Form", "Surface", "fewest_networks", "fit", "next_points"]
+__all__ = ["Difference", "Form", "Surface", "fewest_networks", "fit"]
 
 _STEPS = 100  # of a share: 0.01 of a doubled cost is 0.7 % of alpha, finer than rounding to a network
 _COARSE_STEPS = 20  # for maxima of smooth functions over the triangle
@@ -49,12 +49,13 @@ class Surface:
         coefficients: ``(p,)``, of the response: an offset a group, the shape's six, then those of the form.
         covariance: of the coefficients, ``(p, p)``.
         seed_noise: standard deviation of the response between seeds; None if no network has two.
-        misfit: standard deviation of networks about the surface beyond seed noise.
+        misfit: standard deviation of the response of networks about the surface, beyond seed noise.
         error: root mean square error, in accuracy, of predicting a network from the others.
         flat_error: the same for offsets alone, without a shape.
         flat_p: probability of a shape this strong if there were none (F test).
         influence: ``(p, n)``: how a change of a network's response moves each coefficient.
         residuals: ``(n,)``: by how much each network misses, freed of its own pull on the fit.
+        parts: where trials were stopped early, the surfaces of each draw of their ends, of which this is the mean.
     """
 
     form: Form
@@ -69,6 +70,7 @@ class Surface:
     flat_p: float
     influence: Floats
     residuals: Floats
+    parts: tuple["Surface", ...] = ()
 
     def predict(self, shares: ArrayLike, group: str) -> tuple[Floats, Floats]:
         """Accuracy and its standard error, each ``(m,)``, for shares ``(m, 3)`` at the group's nominal cost."""
@@ -122,14 +124,20 @@ class Surface:
         best: Floats = places[(shape_terms(places) @ coefficients[self._shape]).argmax(axis=0)]
         return best
 
-    def draws(self, signs: Floats) -> Floats:
-        """Coefficients ``(p, b)`` of a bootstrap: each network's residual comes back with a sign of ``(n, b)``.
+    def draws(self, multipliers: Floats) -> Floats:
+        """Coefficients ``(p, b)`` of a bootstrap: each network's residual comes back times a multiplier of ``(n, b)``.
+
+        Multipliers are independent, of mean 0 and variance 1.
 
         The wild bootstrap (Wu 1986). It resamples networks with all their seeds: a network's residual
         holds the noise of its seeds already, and resampling them once more would count it twice. A
-        design of few networks stays whole, where drawing networks with replacement loses corners.
+        design of few networks stays whole, where drawing networks with replacement loses corners. With
+        parts, each gives its share of the draws.
         """
-        drawn: Floats = self.coefficients[:, None] + self.influence @ (self.residuals[:, None] * signs)
+        if self.parts:
+            shared = np.array_split(multipliers, len(self.parts), axis=1)
+            return np.concatenate([part.draws(mine) for part, mine in zip(self.parts, shared, strict=True)], axis=1)
+        drawn: Floats = self.coefficients[:, None] + self.influence @ (self.residuals[:, None] * multipliers)
         return drawn
 
     def difference(self, shares: ArrayLike, other: ArrayLike, draws: Floats, level: float) -> Difference:
@@ -167,7 +175,9 @@ def fewest_networks(groups: int) -> int:
 
 
 def fit(networks: Sequence[Network], form: Form | None = None) -> Surface:
-    """The surface of the networks that have a final accuracy, measured or estimated.
+    """The surface of the networks that have a final accuracy, measured or drawn.
+
+    Where trials were stopped early, one surface for each draw of how they might have ended, and their mean.
 
     Without a form: the simplest, unless another predicts networks that were left out better by 5 %. A
     slope on realised cost, linear terms by group, and the logit each have to earn their place.
@@ -179,73 +189,49 @@ def fit(networks: Sequence[Network], form: Form | None = None) -> Surface:
     groups = tuple(dict.fromkeys(network.group for network in usable))
     if len(usable) < fewest_networks(len(groups)):
         raise RequestError(
-            f"{len(usable)} networks in {len(groups)} groups have a final accuracy; "
+            f"{counted(len(usable), 'network')} in {counted(len(groups), 'group')} have a final accuracy; "
             f"a surface over the shares needs {fewest_networks(len(groups))}"
         )
+    completed = [[network.completed(i) for network in usable] for i in range(_draws(usable))]
     if form is not None:
-        return _fit(usable, groups, form)
-    best, *others = (_fit(usable, groups, form) for form in _forms(usable, len(groups)))
+        return _mean([_fit(each, groups, form) for each in completed])
+    forms = _forms(usable, len(groups))
+    best, *others = (_mean([_fit(each, groups, form) for each in completed]) for form in forms)
     for other in others:
         if other.error < _PAYS * best.error:
             best = other
     return best
 
 
-def next_points(outcomes: Iterable[Outcome], candidates: Sequence[Candidate], n: int) -> tuple[Candidate, ...]:
-    """The ``n`` networks that most deserve to be trained next: their candidates, every seed.
-
-    Where the outcomes carry a surface, by expected improvement over the best that was tried (Jones et
-    al. 1998), one after another, each as if it had come out as predicted. Where they do not yet, the
-    network farthest from all that were tried in its group. A pure function: a study that was killed
-    decides the same again. Networks of which a trial has ended, whatever came of it, are not proposed.
-    """
-    outcomes = list(outcomes)
-    tried = pool(outcomes) if outcomes else ()
-    done = {(network.group, network.name) for network in tried}
-    waiting = [c for c in candidates if (c.group, c.network) not in done]
-    untried = pool(Outcome(candidate=c, state="failed", value=None) for c in waiting) if waiting else ()
-    usable = [network for network in tried if network.values or network.estimates]
-    if len(usable) >= fewest_networks(len({network.group for network in usable})):
-        chosen = _improving(usable, untried, n)
-    else:
-        chosen = _farthest(tried, untried, n)
-    return tuple(c for network in chosen for c in waiting if (c.group, c.network) == (network.group, network.name))
+def _draws(networks: Sequence[Network]) -> int:
+    """Of the ends of trials stopped early; 1 where none was."""
+    return max((len(ends) for network in networks for ends in network.estimates), default=1)
 
 
-def _improving(tried: Sequence[Network], untried: Sequence[Network], n: int) -> list[Network]:
-    surface = fit(tried)
-    best = max((network.shares for network in tried), key=lambda shares: float(surface.height(shares)[0]))
-    left, chosen = list(untried), list[Network]()
-    while left and len(chosen) < n:
-        gains = [_expected_improvement(*surface.gain(network.shares, best)) for network in left]
-        chosen.append(left.pop(gains.index(max(gains))))
-        surface = surface.expecting(chosen[-1])
-    return chosen
+def _mean(parts: Sequence[Surface]) -> Surface:
+    """The surfaces as one: Rubin's rules (1987) for coefficients, the median of p-values (Eekhout et al. 2017)."""
+    if len(parts) == 1:
+        return parts[0]
+    coefficients = np.array([part.coefficients for part in parts])
+    between = np.atleast_2d(np.cov(coefficients.T)) * (1 + 1 / len(parts))
+    noises = [part.seed_noise for part in parts if part.seed_noise is not None]
 
+    def mean(name: str) -> Any:
+        return np.mean([getattr(part, name) for part in parts], axis=0)
 
-def _expected_improvement(mean: float, error: float) -> float:
-    if error <= 0:
-        return max(0.0, mean)
-    ratio = mean / error
-    return mean * math.erfc(-ratio / math.sqrt(2)) / 2 + error * math.exp(-ratio * ratio / 2) / math.sqrt(2 * math.pi)
-
-
-def _farthest(tried: Sequence[Network], untried: Sequence[Network], n: int) -> list[Network]:
-    """Where nothing of a group was tried, first the network nearest the middle of the triangle."""
-    seen = {u.group: [to_plane(t.shares) for t in tried if t.group == u.group] for u in untried}
-    middle = to_plane([1 / 3] * 3)
-
-    def loneliness(network: Network) -> tuple[float, float]:
-        at = to_plane(network.shares)
-        nearest = min((float(np.linalg.norm(at - other)) for other in seen[network.group]), default=math.inf)
-        return nearest, -float(np.linalg.norm(at - middle))
-
-    left, chosen = list(untried), list[Network]()
-    while left and len(chosen) < n:
-        chosen.append(max(left, key=loneliness))
-        left.remove(chosen[-1])
-        seen[chosen[-1].group].append(to_plane(chosen[-1].shares))
-    return chosen
+    return replace(
+        parts[0],
+        coefficients=coefficients.mean(axis=0),
+        covariance=mean("covariance") + between,
+        seed_noise=float(np.mean(noises)) if noises else None,
+        misfit=float(mean("misfit")),
+        error=float(mean("error")),
+        flat_error=float(mean("flat_error")),
+        flat_p=float(np.median([part.flat_p for part in parts])),
+        influence=mean("influence"),
+        residuals=mean("residuals"),
+        parts=tuple(parts),
+    )
 
 
 def _forms(networks: Sequence[Network], groups: int) -> list[Form]:
@@ -263,7 +249,7 @@ def _fit(networks: Sequence[Network], groups: tuple[str, ...], form: Form) -> Su
     full = mixture.design(seen.shares, seen.group, seen.cost, len(groups), form)
     flat = full[:, : len(groups)]
     spread = max(1e-6, float((seen.response - flat @ np.linalg.pinv(flat) @ seen.response).std()))
-    variance = mixture.misfit(full, seen, len(groups), spread)
+    variance = mixture.misfit_variance(full, seen, len(groups), spread)
     weights = 1 / (variance + seen.noise)
     covariance = mixture.solve(full, weights, len(groups), spread)
     influence = covariance @ (full.T * weights)

@@ -84,7 +84,7 @@ class Journal(BaseJournalBackend):
     def _record(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             record = None
         if not isinstance(record, dict) or "op_code" not in record:
             raise RequestError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from optuna.storages import BaseStorage, JournalStorage
 from optuna.study import StudyDirection
 
-from compoundnet.errors import RequestError, unknown
+from compoundnet.errors import RequestError, foreign, unknown
 from compoundnet.files import write_atomically
 from compoundnet.search.engine.claims import Claims, FileClaims, PostgresClaims
 from compoundnet.search.engine.database import open_database, parse, quiet, reachable, without_password
@@ -26,6 +26,8 @@ __all__ = ["open_study"]
 FORMAT = 1
 _DEFINITION = "definition"  # a user attribute of Optuna's study
 _SHOWN = 3  # differences between two requests
+_RECORD: Mapping[str, Any] = {"name": str, "storage": str | None, "definition": dict}  # of study.json
+_MEND = "bring back a copy, or take another folder"
 
 
 def open_study(
@@ -105,9 +107,7 @@ def _open_journal(folder: Path) -> BaseStorage:
     except RequestError:
         raise
     except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:  # records without sense
-        raise RequestError(
-            f"the journal {file} is damaged ({error!r}); bring back a copy, or take another folder"
-        ) from error
+        raise RequestError(f"the journal {file} is damaged ({foreign(error)}); {_MEND}") from error
 
 
 def _found_or_made(storage: BaseStorage, name: str, wanted: dict[str, Any] | None) -> tuple[int, dict[str, Any]]:
@@ -119,7 +119,7 @@ def _found_or_made(storage: BaseStorage, name: str, wanted: dict[str, Any] | Non
             raise unknown("study", name, (study.study_name for study in storage.get_all_studies())) from None
         study_id = storage.create_new_study([StudyDirection.MAXIMIZE], name)
     definition: dict[str, Any] | None = storage.get_study_user_attrs(study_id).get(_DEFINITION)
-    if definition is None:
+    if not isinstance(definition, dict):
         if wanted is None or storage.get_n_trials(study_id):
             raise RequestError(f"study {name!r} was not made by compoundnet; give another name")
         storage.set_study_user_attr(study_id, _DEFINITION, wanted)
@@ -157,15 +157,18 @@ def _read_record(folder: Path) -> dict[str, Any] | None:
     """``study.json``, or None if there is none."""
     file = folder / "study.json"
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
-        raise RequestError(f"cannot read {file}: {error}; bring back a copy, or take another folder") from error
+    except OSError as error:
+        raise RequestError(f"cannot read {file}: {error.strerror or error}; {_MEND}") from error
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"cannot read {file}: {error}; {_MEND}") from error
     if not isinstance(record, dict) or record.get("format") != FORMAT:
         raise RequestError(f"{file} is not of format {FORMAT}; it was written by another version")
-    if not {"name", "storage", "definition"} <= set(record):
-        raise RequestError(f"{file} is damaged; bring back a copy, or take another folder")
+    for key, kinds in _RECORD.items():
+        if not isinstance(record.get(key, 0), kinds) or record[key] == "":
+            raise RequestError(f"{file} is damaged: its {key} is {record.get(key)!r:.60}; {_MEND}")
     return record
 
 

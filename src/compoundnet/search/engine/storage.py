@@ -244,10 +244,10 @@ def _attempt(trial: FrozenTrial) -> _Attempt | None:
             candidate=candidate,
             running=not trial.state.is_finished(),
             failed=_ERROR in said,
-            reached=trial.intermediate_values,
+            reached={int(epoch): float(value) for epoch, value in trial.intermediate_values.items()},
             outcome=_outcome(candidate, trial),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         told = json.dumps(said)[:100]
         raise RequestError(f"trial {trial.number} of the study cannot be read ({error}): {told}") from error
 

@@ -15,15 +15,15 @@ from compoundnet.search.trials import Candidate, Outcome, State, StorageError
 __all__ = [
     "Ended",
     "Evaluate",
-    "Event",
     "GivesUp",
-    "Observer",
     "Propose",
     "Report",
     "Reported",
     "Retried",
     "Started",
     "TakenOver",
+    "TrialEvent",
+    "TrialObserver",
     "Waiting",
     "silent",
     "work",
@@ -71,15 +71,15 @@ class Waiting(NamedTuple):
     candidates: tuple[Candidate, ...]
 
 
-Event: TypeAlias = Started | Reported | Ended | Retried | TakenOver | Waiting
-Observer: TypeAlias = Callable[[Event], None]
+TrialEvent: TypeAlias = Started | Reported | Ended | Retried | TakenOver | Waiting
+TrialObserver: TypeAlias = Callable[[TrialEvent], None]
 Report: TypeAlias = Callable[[int, float], bool]
 Propose: TypeAlias = Callable[[tuple[Outcome, ...]], Sequence[Candidate]]
 Evaluate: TypeAlias = Callable[[Candidate, Path, Report], tuple[float, Mapping[str, Any]]]
 GivesUp: TypeAlias = Callable[[Sequence[float], Iterable[Sequence[float]]], bool]
 
 
-def silent(event: Event) -> None:
+def silent(event: TrialEvent) -> None:
     """An observer that shows nothing."""
 
 
@@ -90,7 +90,7 @@ def work(
     *,
     gives_up: GivesUp | None = None,
     stop: Callable[[], bool] = lambda: False,
-    observer: Observer = silent,
+    observer: TrialObserver = silent,
     poll_s: float = 1.0,
 ) -> tuple[Outcome, ...]:
     """Evaluate candidates until none is wanted that has not ended, here or elsewhere; all outcomes.
@@ -134,7 +134,9 @@ def work(
         time.sleep(poll_s)
 
 
-def _took(study: Study, candidate: Candidate, evaluate: Evaluate, gives_up: GivesUp | None, observer: Observer) -> bool:
+def _took(
+    study: Study, candidate: Candidate, evaluate: Evaluate, gives_up: GivesUp | None, observer: TrialObserver
+) -> bool:
     """Whether the candidate was to be had; if so it is evaluated, unless it has ended meanwhile."""
     claim = study.claims.try_claim(candidate.key)
     if claim is None:
@@ -150,7 +152,9 @@ def _took(study: Study, candidate: Candidate, evaluate: Evaluate, gives_up: Give
     return True
 
 
-def _carry_out(study: Study, trial: Trial, evaluate: Evaluate, gives_up: GivesUp | None, observer: Observer) -> None:
+def _carry_out(
+    study: Study, trial: Trial, evaluate: Evaluate, gives_up: GivesUp | None, observer: TrialObserver
+) -> None:
     """Evaluate the trial's candidate and store what comes of it."""
     progress = _Progress(study, trial, gives_up, observer)
     try:
@@ -178,7 +182,7 @@ def _carry_out(study: Study, trial: Trial, evaluate: Evaluate, gives_up: GivesUp
 class _Progress:
     """What ``evaluate`` reports to; holds the curve, and whether the trial was given up."""
 
-    def __init__(self, study: Study, trial: Trial, gives_up: GivesUp | None, observer: Observer) -> None:
+    def __init__(self, study: Study, trial: Trial, gives_up: GivesUp | None, observer: TrialObserver) -> None:
         self.candidate, self.given_up = trial.candidate, False
         self._values = dict(trial.reached)
         self._study, self._trial, self._gives_up, self._observer = study, trial, gives_up, observer

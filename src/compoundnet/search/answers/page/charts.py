@@ -1,0 +1,252 @@
+"""Charts of a study: accuracy against cost, over epochs, by network. Colours are the page's CSS variables.
+
+For a file of its own a chart's variables are replaced by the colours of the light page.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from compoundnet.errors import RequestError
+from compoundnet.evaluate.drawing import CONFIG, WIDTH_PX, chart, inline_svg, sound_text
+from compoundnet.files import write_atomically
+from compoundnet.search.answers.axes import BASELINE, AxesResult
+from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult
+from compoundnet.search.answers.networks import Network
+from compoundnet.search.answers.simplex import AXES
+from compoundnet.search.answers.wording import triple
+from compoundnet.search.trials import Outcome
+
+if TYPE_CHECKING:
+    import altair as alt
+
+__all__ = ["cost_chart", "curves_chart", "networks_chart", "save", "seed_reach", "svg"]
+
+_COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--muted)")
+_MOST_NETWORKS = 40  # rows of a chart that a reader still takes in
+_ROW_PX = 17
+_WIDE_PX = 440
+_APART_PX = 5  # between rules at the same cost
+_SCALE = 2  # pixels of a PNG for each of the drawing
+
+
+def cost_chart(result: AxesResult) -> "alt.LayerChart":
+    """Accuracy against realised MACs, a line a rule from the baseline on, with the interval over seeds.
+
+    Rules are set apart by a few pixels, so that intervals at the same cost do not hide each other.
+    """
+    import altair as alt
+
+    rows = [row for row in result.table() if row["accuracy"] is not None and row["macs"]]
+    base = [row for row in rows if row["rule"] == BASELINE][:1]
+    rules = _ranked(row["rule"] for row in rows if row["rule"] != BASELINE)
+    x = alt.X("macs:Q", title="realised MACs", scale=alt.Scale(type="log", nice=False, padding=30))
+    x = x.axis(format=".3~s", values=_costs(rows, base), grid=False, labelOverlap="greedy")
+    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False)).axis(format="~%", tickCount=6)
+    layers = []
+    for i, rule in enumerate(rules):
+        mine = [row for row in rows if row["rule"] == rule]
+        shift: dict[str, Any] = {"xOffset": _APART_PX * (i - (len(rules) - 1) / 2)}
+        line = chart([*({**row, "rule": rule} for row in base), *mine])
+        marks = (
+            line.mark_line(strokeWidth=2.5 if i == 0 else 1.5, **shift).encode(y=y),
+            _spread(mine).mark_rule(strokeWidth=1.5, **shift).encode(y=alt.Y("low:Q"), y2="high:Q"),
+            chart(mine).mark_circle(size=46, opacity=1, **shift).encode(y=y),
+        )
+        layers += [mark.encode(x=x, color=_by_name("rule", rules)) for mark in marks]
+    layers.append(_spread(base).mark_rule(strokeWidth=1.5, stroke="var(--ink)").encode(x=x, y="low:Q", y2="high:Q"))
+    layers.append(chart(base).mark_circle(size=60, fill="var(--ink)", opacity=1).encode(x=x, y=y))
+    named = chart({**row, "text": BASELINE} for row in base)
+    layers.append(
+        named.mark_text(fill="var(--ink)", fontSize=12, align="left", dx=9, dy=9).encode(x=x, y=y, text="text:N")
+    )
+    return alt.LayerChart(layer=layers, width=_WIDE_PX, height=290)
+
+
+def curves_chart(outcomes: Iterable[Outcome], by: str = "group") -> "alt.LayerChart":
+    """Accuracy over epochs, a thin line a trial; coloured by group, or by a key of the tags such as ``rule``.
+
+    A dot ends a line that was stopped early, and stands for one of a single epoch.
+
+    Raises:
+        RequestError: no trial has a curve.
+    """
+    import altair as alt
+
+    rows: list[dict[str, Any]] = []
+    for number, outcome in enumerate(outcomes):
+        who = outcome.candidate
+        name = who.group if by == "group" else str(who.tags.get(by, "unknown"))
+        curve = [(epoch, value) for epoch, value in enumerate(outcome.curve, start=1) if math.isfinite(value)]
+        dotted = outcome.state != "complete" or len(curve) == 1
+        rows += [
+            {"epoch": e, "accuracy": v, "name": name, "trial": number, "dot": dotted and e == curve[-1][0]}
+            for e, v in curve
+        ]
+    if not rows:
+        raise RequestError("no trial has a curve to draw; a chart of curves needs accuracies by epoch")
+    names = _ranked(row["name"] for row in rows)
+    x = alt.X("epoch:Q", title="epoch", scale=alt.Scale(nice=False, zero=False, padding=6))
+    last = max(row["epoch"] for row in rows)
+    x = x.axis(format="d", values=[float(epoch) for epoch in _ticks(last)], grid=False)
+    y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False)).axis(format="~%", tickCount=6)
+    colour = _by_name("name", names)
+    opacity = 0.75 if len(rows) < 600 else 0.4
+    lines = chart(rows).mark_line(strokeWidth=1, opacity=opacity).encode(x=x, y=y, color=colour, detail="trial:N")
+    ends = chart(row for row in rows if row["dot"])
+    stops = ends.mark_circle(size=16, opacity=1).encode(x=x, y=y, color=colour)
+    return alt.LayerChart(layer=[lines, stops], width=_WIDE_PX, height=270)
+
+
+def networks_chart(result: CoefficientsResult, group: str) -> "alt.LayerChart":
+    """Mean accuracy of the networks of a group, the best on top, with the interval of a mean over so many seeds.
+
+    The deviation between seeds is pooled over all networks; without two seeds of any there is no interval.
+    A tick marks what the surface predicts. Of more than 40 networks, the best 40.
+
+    Raises:
+        RequestError: no network of the group was trained to the end.
+    """
+    import altair as alt
+
+    mine = [row for row in result.table() if row["group"] == group and row["accuracy"] is not None]
+    if not mine:
+        raise RequestError(f"no network of group {group!r} was trained to the end; there is nothing to draw")
+    reach = seed_reach(result.networks)
+    rows = [{**_network_mark(row, reach), "row": i} for i, row in enumerate(mine[:_MOST_NETWORKS])]
+    y = alt.Y("row:O", title="depth / width / resolution, %").axis(
+        labelExpr=f"{json.dumps([row['name'] for row in rows])}[datum.value]",  # two networks may share a name
+        labelFontSize=11,
+        titleAlign="left",
+        titleAnchor="start",
+        titleAngle=0,
+        titleX=-104,
+        titleY=-10,
+    )
+    x = alt.X("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False)).axis(format="~%", tickCount=5)
+    base = chart(rows)
+    layers = [
+        chart(row for row in rows if row["low"] is not None)
+        .mark_rule(strokeWidth=1.5, stroke="var(--c1)")
+        .encode(x=alt.X("low:Q"), x2="high:Q", y=y),
+        base.mark_circle(size=46, fill="var(--c1)", opacity=1).encode(x=x, y=y),
+    ]
+    if result.surface and group in result.surface.groups:
+        ticks = base.mark_tick(color="var(--c2)", thickness=2, height=11)
+        layers.append(ticks.encode(x=alt.X("accuracy_predicted:Q"), y=y))
+    return alt.LayerChart(layer=layers, width=WIDTH_PX, height=_ROW_PX * len(rows))
+
+
+def seed_reach(networks: Sequence[Network]) -> Callable[[int], float] | None:
+    """Half the interval of a mean over n seeds, from the deviation pooled over networks; None if none has two."""
+    from scipy.stats import t
+
+    freedom = sum(len(network.values) - 1 for network in networks if network.values)
+    if not freedom:
+        return None
+    squares = sum(float(np.var(network.values)) * len(network.values) for network in networks if network.values)
+    quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
+    return lambda n: quantile * math.sqrt(squares / freedom / n)
+
+
+def svg(drawn: "alt.LayerChart", name: str, label: str) -> str:
+    """The chart for inlining in a page: ids start with ``name``, ``label`` says what it shows."""
+    import vl_convert
+
+    return inline_svg(vl_convert.vegalite_to_svg(_sound(drawn.to_dict()), config=CONFIG), name, label)
+
+
+def save(drawn: "alt.LayerChart", path: Path) -> None:
+    """Write the chart to a file of its own, PNG or SVG by its suffix, in the light page's colours.
+
+    Raises:
+        RequestError: another suffix. OSError: the file cannot be written; what was there is still there.
+    """
+    import vl_convert
+
+    spec, config = (json.loads(_light(json.dumps(value))) for value in (_sound(drawn.to_dict()), CONFIG))
+    config["background"] = _palette()["paper"]
+    if path.suffix == ".svg":
+        write_atomically(path, vl_convert.vegalite_to_svg(spec, config=config))
+    elif path.suffix == ".png":
+        write_atomically(path, vl_convert.vegalite_to_png(spec, config=config, scale=_SCALE))
+    else:
+        raise RequestError(f"cannot draw to {str(path)!r}; a chart's file ends in .png or .svg")
+
+
+def _sound(value: Any) -> Any:
+    """A specification whose texts vl-convert can take: names of rules and groups come from outside."""
+    if isinstance(value, dict):
+        return {key: _sound(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_sound(inner) for inner in value]
+    return sound_text(value) if isinstance(value, str) else value
+
+
+def _network_mark(row: Mapping[str, Any], reach: Callable[[int], float] | None) -> dict[str, Any]:
+    shares = triple(row[f"realised_share_{axis}"] for axis in AXES)
+    half = None if reach is None else reach(row["seeds"])
+    ends = (
+        {"low": None, "high": None} if half is None else {"low": row["accuracy"] - half, "high": row["accuracy"] + half}
+    )
+    return {"name": shares, "accuracy": row["accuracy"], "accuracy_predicted": row["accuracy_predicted"], **ends}
+
+
+def _ticks(epochs: int) -> list[int]:
+    """Whole epochs, about six of them, the last among them."""
+    step = max(1, math.ceil(epochs / 6))
+    return list(range(epochs, 0, -step))[::-1]
+
+
+def _spread(rows: Iterable[Mapping[str, Any]]) -> "alt.Chart":
+    """A chart of those rows that have an interval."""
+    return chart(row for row in rows if row["low"] is not None)
+
+
+def _by_name(field: str, names: Sequence[str]) -> "alt.Color":
+    import altair as alt
+
+    colours = [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]
+    return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(names), range=colours))
+
+
+def _ranked(names: Iterable[str]) -> list[str]:
+    """Each once: what scales several axes, then the axes alone, then the baseline; else in the order of appearance."""
+    return sorted(dict.fromkeys(names), key=lambda name: (name == BASELINE, name in AXES))
+
+
+def _costs(rows: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Where the axis has its ticks: the costs asked for, if the baseline's is known."""
+    if not base:
+        return sorted({row["macs"] for row in rows})
+    return sorted({row["factor"] * base[0]["macs"] for row in rows})
+
+
+@cache
+def _palette() -> Mapping[str, str]:
+    """The light page's variables, from its style sheets."""
+    sheets = (files("compoundnet.evaluate") / "report.css", files("compoundnet.search.answers.page") / "page.css")
+    found: dict[str, str] = {}
+    for sheet in sheets:
+        light = sheet.read_text(encoding="utf-8").split("}", 1)[0]
+        found |= dict(re.findall(r"--([a-z0-9]+): (#[0-9a-f]{6})", light))
+    return found
+
+
+def _light(text: str) -> str:
+    """The text with every variable, and every mixture of two, as a colour."""
+    named = re.sub(r"var\(--([a-z0-9]+)\)", lambda found: _palette()[found[1]], text)
+    return re.sub(r"color-mix\(in srgb, (#[0-9a-f]{6}) (\d+)%, (#[0-9a-f]{6})\)", _mixed, named)
+
+
+def _mixed(found: re.Match[str]) -> str:
+    share = int(found[2]) / 100
+    pairs = [(int(found[1][i : i + 2], 16), int(found[3][i : i + 2], 16)) for i in (1, 3, 5)]
+    return "#" + "".join(f"{round(one * share + other * (1 - share)):02x}" for one, other in pairs)

@@ -1,0 +1,169 @@
+"""A study as a request: what is asked for, as plain JSON in the study's storage, which every worker reads."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from compoundnet.architecture import Architecture
+from compoundnet.baselines import SIDE, is_factory, open_baseline
+from compoundnet.checks import check_choice, check_number, check_text, check_whole
+from compoundnet.data import Dataset
+from compoundnet.errors import RequestError
+from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Axis
+from compoundnet.scaling.compound import Rule, find
+from compoundnet.train.recipe import Recipe
+
+__all__ = ["Kind", "Method", "Request", "request_for"]
+
+Kind = Literal["coefficients", "axes"]
+Method = Literal["grid", "model"]
+
+_BASELINES = ({"architecture"}, {"factory", "resolution"})  # the keys of its two forms
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """What a study is asked for.
+
+    Attributes:
+        kind: the search of alpha, beta, gamma, or the comparison of axes.
+        baseline: ``{"architecture": {...}}`` or ``{"factory": "package.module:name", "resolution": 224}``.
+        data: where the images were; a worker elsewhere may name another place with the same images.
+        fingerprint: of the images that are used.
+        train_images: how many of them are trained on; None: all.
+        val_images: how many of them judge; None: all.
+        recipe: of every training; its seed is the first.
+        seeds: trainings of each network, from as many seeds.
+        phis: of coefficients: cost factors 2^phi.
+        networks: of coefficients: how many distinct ones are tried at each phi.
+        tolerance: of coefficients: how far realised MACs may lie from 2^phi times the baseline's, as a share.
+        method: of coefficients: ``grid`` spreads the networks evenly; ``model`` begins with a third of them, and then
+            takes from a pool four times as large the one that promises most.
+        factors: of axes: cost factors.
+        rules: of axes: published rules by name, or shares [depth, width, resolution] by any name.
+        min_epochs: before which no trial is given up; 0: none is.
+        reduction: of successive halving: how many arrive at a rung for one that goes on.
+
+    Raises:
+        RequestError: a value that cannot be.
+    """
+
+    kind: Kind
+    baseline: Mapping[str, Any]
+    data: str
+    fingerprint: str
+    train_images: int | None
+    val_images: int | None
+    recipe: Mapping[str, Any]
+    seeds: int = 3
+    phis: tuple[float, ...] = (1.0,)
+    networks: int = 15
+    tolerance: float = 0.05
+    method: Method = "grid"
+    factors: tuple[float, ...] = (2.0, 4.0)
+    rules: Mapping[str, Any] | None = None
+    min_epochs: int = 0
+    reduction: int = 3
+
+    def __post_init__(self) -> None:
+        check_choice("kind", self.kind, get_args(Kind))
+        check_choice("method", self.method, get_args(Method))
+        check_text("data", self.data, "photos")
+        check_text("fingerprint", self.fingerprint, "9f86d0")
+        if not isinstance(self.baseline, Mapping) or set(self.baseline) not in _BASELINES:
+            raise RequestError(f"baseline is {self.baseline!r:.60}; it must hold an architecture or a factory")
+        Recipe.from_json(self.recipe)
+        for name, least in (("seeds", 1), ("networks", 3), ("min_epochs", 0), ("reduction", 2)):
+            check_whole(name, getattr(self, name), least=least)
+        for name in ("train_images", "val_images"):
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name))
+        check_number("tolerance", self.tolerance, lambda x: 0 < x <= 0.5, "lie in (0, 0.5], such as 0.05")
+        _check_numbers("phis", self.phis, 0, 10)
+        _check_numbers("factors", self.factors, 1, 1000)
+        self.named_rules()
+        if self.kind == "axes":
+            check_choice("method of axes", self.method, ("grid",))
+            if not self.rules:
+                raise RequestError("rules is empty; a comparison needs one or more, such as depth, width, efficientnet")
+
+    def named_rules(self) -> dict[str, Rule]:
+        """The rules that are compared, by name; RequestError if one cannot be."""
+        if not isinstance(self.rules, Mapping | None):
+            raise RequestError(f"rules are {self.rules!r:.60}; they must be a JSON object of names and shares")
+        return {name: _rule(name, shares) for name, shares in (self.rules or {}).items()}
+
+    @property
+    def scales(self) -> Collection[Axis]:
+        """The axes that are scaled: those of the rules, or all."""
+        rules = self.named_rules().values()
+        return [axis for axis in AXES if any(getattr(rule, axis) for rule in rules)] if rules else AXES
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        record = {name: getattr(self, name) for name in self.__slots__}
+        plain: dict[str, Any] = json.loads(json.dumps(record))
+        return plain
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> "Request":
+        """The request of a dictionary that :meth:`to_json` made. RequestError: another version made it, or damage."""
+        try:
+            return cls(**{**record, "phis": tuple(record["phis"]), "factors": tuple(record["factors"])})
+        except (TypeError, KeyError) as error:
+            raise RequestError(
+                f"the study's request cannot be read ({error}); it was written by another version"
+            ) from error
+
+
+def request_for(
+    kind: Kind,
+    baseline: str | Architecture,
+    data: str,
+    recipe: Recipe,
+    *,
+    dataset: Dataset,
+    resolution: int | None = None,
+    **more: Any,
+) -> Request:
+    """The request for a study of ``baseline`` (a name, a file, a factory) on ``dataset``, read from ``data``.
+
+    Raises:
+        RequestError: a baseline, recipe or number that cannot be.
+    """
+    if recipe.resolution is not None:
+        raise RequestError(f"recipe resolution is {recipe.resolution}; the networks of a study train at their own")
+    return Request(
+        kind=kind,
+        baseline=_described(baseline, resolution),
+        data=data if ":" in data else str(Path(data).resolve()) if Path(data).exists() else data,
+        fingerprint=dataset.fingerprint,
+        recipe=recipe.to_json(),
+        **more,
+    )
+
+
+def _described(baseline: str | Architecture, resolution: int | None) -> dict[str, Any]:
+    """As in :attr:`Request.baseline`; a factory is opened when the study is prepared."""
+    if isinstance(baseline, str) and is_factory(baseline):
+        return {"factory": baseline, "resolution": SIDE if resolution is None else resolution}
+    opened = open_baseline(baseline, resolution)
+    assert isinstance(opened, ArchitectureBaseline)
+    return {"architecture": json.loads(opened.architecture.to_json())}
+
+
+def _rule(name: str, shares: Sequence[float] | None) -> Rule:
+    if shares is None:
+        return find(name)
+    if not isinstance(shares, list | tuple) or len(shares) != len(AXES):
+        raise RequestError(f"rule {name!r} is {shares!r:.60}; it must be shares of depth, width and resolution")
+    return Rule(**dict(zip(AXES, shares, strict=True)))
+
+
+def _check_numbers(name: str, values: Sequence[float], above: float, most: float) -> None:
+    if not values or len(set(values)) < len(values):
+        raise RequestError(f"{name} is {list(values)}; it must be one or more different numbers")
+    for value in values:
+        check_number(name, value, lambda x: above < x <= most, f"lie in ({above}, {most}]")

@@ -1,0 +1,75 @@
+"""Sentences on coefficients: support is claimed where there is some, and doubt has its reason."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from compoundnet.search.answers.coefficients import CoefficientsResult, analyse
+from compoundnet.search.answers.coefficients.sentences import answer, doubt, flat, supported, unsupported, warnings
+from compoundnet.search.trials import Outcome
+from search.answers.synthetic import bowl, race, study
+
+PEAK = (0.25, 0.35, 0.4)
+
+
+def plain(text: str) -> str:
+    return text.replace("\u00a0", " ")
+
+
+@cache
+def clear() -> CoefficientsResult:
+    return analyse(study(bowl(PEAK), np.random.default_rng(0)))
+
+
+@cache
+def level() -> CoefficientsResult:
+    return analyse(study(bowl(PEAK, 0.0), np.random.default_rng(0)))
+
+
+def test_a_clear_surface_is_supported_and_names_its_level() -> None:
+    result = clear()
+    assert result.surface is not None
+    assert not flat(result.surface)
+    assert doubt(result) is None
+    assert plain(answer(result)).endswith("intervals at 90 %.")
+    assert "better than" in supported(result)[1]
+    assert "the intervals, at 90 %, take accuracy for a quadratic" in plain(unsupported(result)[0])
+
+
+def test_a_flat_surface_is_doubted_and_supports_nothing() -> None:
+    result = level()
+    assert result.surface is not None
+    assert flat(result.surface)
+    assert "more than chance" in (doubt(result) or "")
+    assert supported(result) == ()
+
+
+def test_too_few_networks_are_doubted_and_no_form_is_claimed() -> None:
+    result = analyse(study(bowl(PEAK), np.random.default_rng(0), networks=3))
+    assert "too few networks" in (doubt(result) or "")
+    assert not any("quadratic" in sentence for sentence in unsupported(result))
+
+
+def test_stopped_trials_that_nobody_can_estimate_leave_no_interval() -> None:
+    """All but four networks were stopped at the first epoch: nothing is known of how they would have ended."""
+
+    def cut(i: int, o: Outcome) -> Outcome:
+        return o if i < 4 * 3 else replace(o, state="pruned", value=o.curve[0], curve=o.curve[:1])
+
+    outcomes = [cut(i, o) for i, o in enumerate(study(bowl(PEAK), np.random.default_rng(0)))]
+    few = analyse([o for i, o in enumerate(outcomes) if i < 3 or i >= 12])  # one network went to the end
+    assert few.surface is None
+    assert few.published == ()
+    assert few.shares_interval is None
+    assert "stopped early" in (doubt(few) or "")
+    (sentence,) = [s for s in warnings(few) if s.startswith("Stopped early")]
+    assert "Too few went on to say how 51 of them would have ended" in sentence
+
+
+def test_drawn_ends_are_said_and_nothing_is_made_of_the_length_of_training() -> None:
+    result = analyse(race(bowl(PEAK, 0.1, top=0.7), np.random.default_rng(0), (3,), reduction=2)[0])
+    (sentence,) = [s for s in warnings(result) if s.startswith("Stopped early")]
+    assert "was drawn from how the others went on" in sentence
+    assert "unbiased" not in sentence
+    assert (result.training.halfway, result.training.drift, result.training.rank_correlation) == (None, None, None)
