@@ -330,7 +330,7 @@ def graded(what: Candidate, folder: Path, report: Report) -> tuple[float, Info]:
 
 def test_the_worse_are_given_up(study: Study) -> None:
     order = [candidate(i) for i in (5, 3, 6, 4, 7)]
-    halving = partial(gives_up, min_epochs=2, factor=2)
+    halving = partial(gives_up, min_epochs=2, factor=2, epochs=99)
     done = work(study, lambda ended: order, graded, gives_up=halving)
     assert {o.candidate.network: (o.state, o.value, o.info["epochs"], len(o.curve)) for o in done} == {
         "net 5": ("complete", 0.5, 8, 8),
@@ -344,7 +344,7 @@ def test_the_worse_are_given_up(study: Study) -> None:
 
 def test_only_inside_a_group(study: Study) -> None:
     order = [candidate(5), candidate(3, group="x4")]
-    done = work(study, lambda ended: order, graded, gives_up=partial(gives_up, min_epochs=2, factor=2))
+    done = work(study, lambda ended: order, graded, gives_up=partial(gives_up, min_epochs=2, factor=2, epochs=99))
     assert [outcome.state for outcome in done] == ["complete", "complete"]
 
 
@@ -352,7 +352,7 @@ def test_a_running_one_is_competition(study: Study) -> None:
     other = begin(study, candidate(9))
     assert other is not None
     report(study, other, 1, 0.9)
-    done = work(study, planned(1), graded, gives_up=partial(gives_up, min_epochs=1, factor=2))
+    done = work(study, planned(1), graded, gives_up=partial(gives_up, min_epochs=1, factor=2, epochs=99))
     assert [(outcome.state, outcome.curve) for outcome in done] == [("pruned", (0.0,))]
 
 
