@@ -55,8 +55,17 @@ def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
             "--jobs",
             "--epochs",
         ),
-        "study": ("--factors", "--rules", "--seeds", "--storage", "--jobs", "--learning-rate"),
-        "worker": ("STUDY", "--storage", "--name", "--data", "--device"),
+        "study": (
+            "--factors",
+            "--rules",
+            "--bases",
+            "DEPTH,RESOLUTION",
+            "--seeds",
+            "--storage",
+            "--jobs",
+            "--learning-rate",
+        ),
+        "worker": ("STUDY", "--storage", "--name", "--data", "--device", "--json"),
     }.items():
         code, out, _ = run(capsys, verb, "--help")
         assert code == 0 and [word for word in words if word not in out] == []
@@ -99,6 +108,23 @@ def test_study_by_two_processes(capsys: pytest.CaptureFixture[str], place: Path,
     log = (study / "worker-1.log").read_text()
     assert "Traceback" not in log
     assert [path for path in tmp_path.rglob("checkpoint")] == []
+
+
+def test_width_on_larger_bases(capsys: pytest.CaptureFixture[str], place: Path, tmp_path: Path) -> None:
+    """The paper's Figure 4; and a worker that joins reads the bases from the study."""
+    study = tmp_path / "study"
+    words = asked(place, "study", study, "--rules", "width", "--bases", "1,1", "2,1", "--factors", 4, "--seeds", 1)
+    code, out, err = run(capsys, *words)
+    assert code == 0, err
+    result = json.loads((study / "result.json").read_text())
+    assert {row["rule"] for row in result["rows"]} == {"baseline", "width", "width at d2 r1"}
+    assert [(c["rule"], c["other"]) for c in result["contrasts"]] == [("width at d2 r1", "width")]
+    assert "width pays more on a larger base" in out
+    assert "Width alone on larger bases" in (study / "report.html").read_text()
+    code, out, err = run(capsys, "worker", study, "--json")
+    assert code == 0 and "begins" not in err
+    trials = {"complete": len(result["rows"]), "pruned": 0, "failed": 0}
+    assert json.loads(out) == {"study": "study", "trials": trials}
 
 
 def test_a_worker_finishes_what_another_left(
@@ -146,6 +172,14 @@ def test_a_worker_finishes_what_another_left(
         ("study", ("--factors", "0.5"), "factors is 0.5"),
         ("study", ("--factors", "2", "2"), "different numbers"),
         ("study", ("--rules", "depth", "depth"), "rules have 'depth' twice"),
+        ("study", ("--bases", "2x1"), "base '2x1' is not DEPTH,RESOLUTION, two multipliers of the baseline's"),
+        ("study", ("--bases", "2"), "base '2' is not DEPTH,RESOLUTION"),
+        ("study", ("--bases", "2,1,1"), "base '2,1,1' is not DEPTH,RESOLUTION"),
+        ("study", ("--bases", "0.5,1"), "depth of base [0.5, 1.0] is 0.5; it must lie in [1, 100]"),
+        ("study", ("--bases", "1,nan"), "resolution of base [1.0, nan] is nan"),
+        ("study", ("--bases", "2,1", "2,1.0"), "each must be given once"),
+        ("study", ("--bases", "9,3"), "more than any of the factors (2, 4); give a larger factor, or a smaller base"),
+        ("study", ("--bases", "1,1.001"), "base 1,1.001 rounds to the baseline itself"),
         ("study", ("--device", "cud"), "device 'cud' cannot be used"),
     ],
 )

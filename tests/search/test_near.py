@@ -1,6 +1,7 @@
 """All networks of about one cost, against pricing every triple of sizes."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +13,7 @@ import compoundnet as cn
 from compoundnet.architecture import Architecture
 from compoundnet.baselines import FactoryBaseline
 from compoundnet.errors import RequestError
-from compoundnet.scaling.baseline import AXES, ArchitectureBaseline
+from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Axis
 from compoundnet.scaling.solver import choices
 from compoundnet.search.near import networks_near, own_macs
 from factories import chain
@@ -30,18 +31,34 @@ def mesh(baseline: ArchitectureBaseline, factor: float, slack: float) -> tuple[n
     return by, baseline.costs(*by).macs / own_macs(baseline) / factor
 
 
+def sizes(baseline: ArchitectureBaseline, by: Sequence[np.ndarray]) -> set[tuple[float, ...]]:  # type: ignore[type-arg]
+    return set(map(tuple, baseline.sizes(*by).tolist()))
+
+
 @settings(max_examples=60)
-@given(architectures(), st.floats(0.1, 2.5), st.floats(1e-3, 0.4))
+@given(architectures(), st.floats(0.1, 2.0), st.floats(1e-3, 0.4))
 def test_bisection_finds_what_the_whole_mesh_holds(arch: Architecture, phi: float, tolerance: float) -> None:
     """Baselines among them whose own side rounding would not make, or all of whose sides cost the same."""
     baseline = ArchitectureBaseline(arch)
-    by, share = mesh(baseline, 2.0**phi, 1 + 2 * tolerance)
+    by, share = mesh(baseline, 2.0**phi, 1.5 * (1 + 2 * tolerance))
     within = by[:, np.abs(share - 1) <= tolerance]
-    if within.size:
-        assert np.array_equal(networks_near(baseline, 2.0**phi, tolerance), within)
-    else:
-        with pytest.raises(RequestError, match="raise the tolerance"):
-            networks_near(baseline, 2.0**phi, tolerance)
+    try:
+        near = networks_near(baseline, 2.0**phi, tolerance)
+    except RequestError as error:
+        assert "raise the tolerance" in str(error) and not within.size
+        return
+    assert sizes(baseline, within) <= sizes(baseline, near)
+    assert len(sizes(baseline, near)) == len(near[0])
+    assert np.abs(baseline.costs(*near).macs / own_macs(baseline) / 2.0**phi - 1).max() <= tolerance
+
+
+@pytest.mark.parametrize(("axis", "nominal"), [("depth", 4.0), ("width", 2.0)])
+def test_an_axis_alone_grows_as_far_as_it_must(axis: Axis, nominal: float) -> None:
+    """A stem and a head do not grow with depth, nor depthwise layers with the square of the width."""
+    depth, width, side = networks_near(ArchitectureBaseline(cn.architecture("mbconv_mini")), 4.0, 0.05)
+    by, others = {"depth": (depth, (width, side)), "width": (width, (depth, side))}[axis]
+    alone = by[(np.array(others) == 1).all(axis=0)]
+    assert alone.size and alone.min() > 1.1 * nominal
 
 
 def test_the_nearest_is_named_where_none_is_near() -> None:

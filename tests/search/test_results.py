@@ -14,7 +14,7 @@ from compoundnet.errors import FailureError
 from compoundnet.scaling import Multipliers, Rule
 from compoundnet.scaling.baseline import ArchitectureBaseline
 from compoundnet.search.answers.networks import pool
-from compoundnet.search.plan import plan_coefficients
+from compoundnet.search.plan import StudyPlan, plan_coefficients
 from compoundnet.search.results import accuracy_model, write_results
 from compoundnet.search.trials import Candidate, Outcome
 from compoundnet.zoo import architecture
@@ -38,8 +38,14 @@ def request(kind: str) -> Any:
     )
 
 
-def written(folder: Path, kind: str, outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    result = write_results(folder, request(kind), ["a note"], sized(outcomes), command=["coefficients", "a b"])
+def planned(**more: Any) -> StudyPlan:
+    """As much of a plan as a result needs."""
+    return StudyPlan(candidates=(), notes=("a note",), **more)
+
+
+def written(folder: Path, kind: str, outcomes: Sequence[Outcome], **more: Any) -> dict[str, Any]:
+    plan = planned(**more)
+    result = write_results(folder, request(kind), plan, sized(outcomes), command=["coefficients", "a b"])
     assert json.loads((folder / "result.json").read_text()) == json.loads(json.dumps(result))
     assert {"report.html", "networks.csv", "chart.png"} <= {path.name for path in folder.iterdir()}
     assert result["command"] == "compoundnet coefficients 'a b'"
@@ -74,14 +80,26 @@ def test_axes_leave_no_rule(tmp_path: Path) -> None:
     gains = {"depth": (0.02, 0.03), "width": (0.03, 0.05), "compound": (0.06, 0.10)}
     result = written(tmp_path, "axes", axes_study(gains, np.random.default_rng(0)))
     assert not (tmp_path / "rule.json").exists()
+    assert not (tmp_path / "bases.png").exists()
     assert result["notes"] == ["a note"]
+
+
+def test_what_the_plan_knows_of_bases_and_of_equal_networks_comes_into_the_answer(tmp_path: Path) -> None:
+    gains = {"width": (0.03, 0.05), "depth": (0.02, 0.03), "width at d2 r1": (None, 0.08)}
+    outcomes = axes_study(gains, np.random.default_rng(0))
+    same = {("x2", "width at d2 r1"): ("x2", "depth")}
+    result = written(tmp_path, "axes", outcomes, same=same, bases=("width at d2 r1",))
+    assert (tmp_path / "bases.png").exists()
+    assert {(c["rule"], c["other"]) for c in result["contrasts"]} == {("width at d2 r1", "width")}
+    accuracies = {(row["group"], row["rule"]): row["accuracy"] for row in result["rows"]}
+    assert accuracies["x2", "width at d2 r1"] == accuracies["x2", "depth"]
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     outcomes = sized(study(bowl(PEAK), np.random.default_rng(0), steps=4, seeds=1))
     with pytest.raises(FailureError, match="cannot write the result into"):
-        write_results(tmp_path / "file", request("coefficients"), [], outcomes, command=[])
+        write_results(tmp_path / "file", request("coefficients"), planned(), outcomes, command=[])
 
 
 def test_the_accuracy_model_does_not_learn_from_survivors_alone() -> None:

@@ -45,6 +45,28 @@ def test_json(dataset: Dataset) -> None:
         )
 
 
+def test_the_json_of_a_request_without_bases_is_what_it_was(dataset: Dataset) -> None:
+    asked = request(dataset, "axes", rules={"depth": None})
+    assert "bases" not in asked.to_json()
+    wider = request(dataset, "axes", bases=((2.0, 1.0), (2.0, 1.3)))
+    assert wider.to_json()["bases"] == [[2.0, 1.0], [2.0, 1.3]]
+    again = Request.from_json(json.loads(json.dumps(wider.to_json())))
+    assert again.bases == wider.bases and again.to_json() == wider.to_json()
+    with pytest.raises(RequestError, match="request cannot be read"):
+        Request.from_json({**wider.to_json(), "bases": 3})
+
+
+def test_a_request_names_the_axes_that_it_scales(dataset: Dataset) -> None:
+    for rules, bases, axes in (
+        ({"depth": None}, (), ["depth"]),
+        ({"depth": None}, ((1.0, 1.3),), ["depth", "width", "resolution"]),
+        (None, ((2.0, 1.0),), ["depth", "width"]),
+        (None, ((1.0, 1.0),), ["width"]),
+    ):
+        assert request(dataset, "axes", rules=rules, bases=bases).scales == axes
+    assert list(request(dataset).scales) == ["depth", "width", "resolution"]
+
+
 def test_every_planned_network_is_trained(dataset: Dataset, tmp_path: Path) -> None:
     todo = prepare(request(dataset, phis=(1.0,)), dataset, "cpu")
     outcomes = done(todo, tmp_path / "study")
@@ -191,6 +213,11 @@ def test_other_images_are_refused(dataset: Dataset) -> None:
         ({"factors": (1.0,)}, "factors is 1.0"),
         ({"method": "guess"}, "unknown method"),
         ({"reduction": 1}, "reduction is 1"),
+        ({"bases": ((0.5, 1.0),)}, r"depth of base \[0.5, 1.0\] is 0.5; it must lie in \[1, 100\]"),
+        ({"bases": ((1.0, float("nan")),)}, r"resolution of base .* is nan"),
+        ({"bases": ((1.0, "2"),)}, r"resolution of base .* is '2'"),
+        ({"bases": ((2.0, 1.0, 1.0),)}, "two multipliers"),
+        ({"bases": ((2.0, 1.0), (2.0, 1.0))}, "each must be given once"),
     ],
 )
 def test_a_request_that_cannot_be(dataset: Dataset, setting: dict[str, object], told: str) -> None:

@@ -1,9 +1,10 @@
 """Verbs that train many candidates: coefficients, study, worker."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import tyro
 
@@ -19,6 +20,7 @@ from compoundnet.search.progress import telling
 from compoundnet.search.request import Kind, Method, Request, request_for
 from compoundnet.search.results import write_results
 from compoundnet.search.study import carry_out, prepare, read_data
+from compoundnet.search.trials import State
 from compoundnet.train import Recipe, console, read_recipe
 from compoundnet.train.progress import Note, silent
 
@@ -114,12 +116,15 @@ def study_command(argv: Sequence[str]) -> None:
         common: Annotated[Common, tyro.conf.OmitArgPrefixes],
         factors: tuple[float, ...] = (2.0, 4.0),
         rules: tuple[str, ...] = ("depth", "width", "resolution", "efficientnet"),
+        bases: tuple[str, ...] = (),
         settings: Annotated[Recipe, tyro.conf.OmitArgPrefixes] = default,
     ) -> None:
         """Compare scaling one axis alone with compound rules at equal realised MACs, with error bars.
 
+        With --bases also width alone on deeper baselines of a higher resolution, against width alone on the baseline.
+
         The same command goes on where it was stopped. Leaves result.json (whose accuracy model design takes),
-        networks.csv, chart.png and report.html in STUDY.
+        networks.csv, chart.png (with --bases beside other rules also bases.png) and report.html in STUDY.
 
         Args:
             architecture: a name of compoundnet list, a JSON file, or package.module:factory.
@@ -127,9 +132,10 @@ def study_command(argv: Sequence[str]) -> None:
             common: where, how often, by whom.
             factors: realised MACs, as multiples of the baseline's.
             rules: published rules (see compoundnet scale --help), or JSON files of compoundnet coefficients.
+            bases: larger baselines, widened to the same MACs, as DEPTH,RESOLUTION (the paper's: 2,1 1,1.3 2,1.3).
             settings: everything else about the trainings.
         """
-        more = {"factors": factors, "rules": _named(rules)}
+        more = {"factors": factors, "rules": _named(rules), "bases": tuple(map(_base, bases))}
         _study("axes", architecture, data, common, settings, more, ["study", *argv])
 
     call("study", run, argv)
@@ -146,6 +152,7 @@ def _worker(
     name: str | None = None,
     data: str | None = None,
     device: str | None = None,
+    json: Json = False,
 ) -> None:
     """Join a study: train what it lacks until nothing is left. Any number may join, leave, and be killed.
 
@@ -155,12 +162,16 @@ def _worker(
         name: of the study in that data base; by default the folder's name.
         data: where the study's images are on this machine; by default where they were for the study.
         device: such as cpu or cuda; by default a GPU if there is one.
+        json: how many trials of the study have ended, by state, for machines.
     """
     with console() as observer, stoppable() as stop, open_study(study, storage, name=name) as opened:
         request = Request.from_json(opened.definition)
         dataset = read_data(data or request.data, request.train_images, request.val_images, observer)
         todo = prepare(request, dataset, device, observer=observer)
-        carry_out(opened, todo, stop=stop, observer=silent, told=telling(observer))
+        outcomes = carry_out(opened, todo, stop=stop, observer=silent, told=telling(observer))
+    if json:
+        states = Counter(outcome.state for outcome in outcomes)
+        print_json({"study": opened.name, "trials": {state: states[state] for state in get_args(State)}})
 
 
 def _study(
@@ -189,7 +200,7 @@ def _study(
             helpers(opened, common.jobs - 1, device=device, storage=common.storage, tell=tell),
         ):
             outcomes = carry_out(opened, todo, stop=stop, observer=silent, told=telling(observer))
-        result = write_results(common.output, request, todo.plan.notes, outcomes, command=command)
+        result = write_results(common.output, request, todo.plan, outcomes, command=command)
     if common.json:
         print_json(result)
         return
@@ -197,6 +208,17 @@ def _study(
     for warning in result["warnings"]:
         print(f"but: {warning}")
     print(f"report: {common.output / 'report.html'}")
+
+
+def _base(text: str) -> tuple[float, float]:
+    """Multipliers of depth and resolution."""
+    try:
+        depth, resolution = map(float, text.split(","))
+    except ValueError:
+        raise RequestError(
+            f"base {text!r} is not DEPTH,RESOLUTION, two multipliers of the baseline's as in 2,1.3"
+        ) from None
+    return depth, resolution
 
 
 def _named(rules: Sequence[str]) -> dict[str, list[float] | None]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compoundnet.errors import RequestError
-from compoundnet.scaling.baseline import AXES, Baseline
+from compoundnet.scaling.baseline import AXES, Axis, Baseline
 from compoundnet.scaling.solver import choices
 
 __all__ = ["networks_near", "own_macs"]
@@ -17,6 +17,7 @@ Floats: TypeAlias = NDArray[np.float64]
 Indices: TypeAlias = NDArray[np.int64]
 
 _MOST_PAIRS = 1_000_000  # of depth and width, all looked at: ten seconds
+_FARTHEST, _STEP = 16, 1.25  # times the nominal multiplier of one axis alone; how it gets there
 _CHUNK = 16_384  # candidates priced at a time: the walk's arrays then stay in the processor's cache
 
 
@@ -34,9 +35,7 @@ def networks_near(baseline: Baseline, factor: float, tolerance: float) -> list[F
     Raises:
         RequestError: there is none, or there are too many pairs to look at.
     """
-    most = {"depth": factor, "width": factor**0.5, "resolution": factor**0.5}
-    slack = 1 + 2 * tolerance  # an axis alone may overshoot before it is priced
-    depths, widths, sides = (choices(baseline, axis, 1.0, most[axis] * slack) for axis in AXES)
+    depths, widths, sides = (choices(baseline, axis, 1.0, _end(baseline, axis, factor, tolerance)) for axis in AXES)
     if len(depths) * len(widths) > _MOST_PAIRS:
         raise RequestError(
             f"{factor:g} times the MACs of {baseline.name} can be reached by {len(depths) * len(widths):,} pairs of "
@@ -64,6 +63,22 @@ def networks_near(baseline: Baseline, factor: float, tolerance: float) -> list[F
     side = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many - first, many)
     order = np.lexsort((sides[side], pair))
     return _distinct(baseline, [axis[order] for axis in (d[pair], w[pair], sides[side])])
+
+
+def _end(baseline: Baseline, axis: Axis, factor: float, tolerance: float) -> float:
+    """A multiplier of one axis that alone costs more than is looked for.
+
+    Layers that do not grow with an axis (a stem and a head with depth, depthwise ones with the square of the
+    width) let it grow further than the nominal cost says.
+    """
+    nominal = factor if axis == "depth" else factor**0.5
+    end = nominal * (1 + 2 * tolerance)
+    while end < _FARTHEST * nominal:
+        alone = (np.array([end if other == axis else 1.0]) for other in AXES)
+        if baseline.costs(*alone).macs[0] > (1 + tolerance) * factor * own_macs(baseline):
+            break
+        end *= _STEP
+    return end
 
 
 def _between(

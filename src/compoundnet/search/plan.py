@@ -1,9 +1,10 @@
-"""Which candidates a study trains: for each rule and cost the largest network that fits, each network once a seed."""
+"""Which candidates a study trains: for each rule and cost the network nearest to it, each network once a seed."""
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 from compoundnet.checks import finite
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
-from compoundnet.scaling import Multipliers, Rule
+from compoundnet.scaling import RULES, Multipliers, Rule
 from compoundnet.scaling.baseline import AXES, Baseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.design import plain
-from compoundnet.scaling.solver import along
+from compoundnet.scaling.solver import along, choices
+from compoundnet.search.answers.axes.comparison import Place
 from compoundnet.search.answers.surface import fewest_networks
 from compoundnet.search.near import networks_near, own_macs
 from compoundnet.search.trials import UNEQUAL, Candidate
@@ -25,6 +27,7 @@ __all__ = ["StudyPlan", "check_tags", "plan_axes", "plan_coefficients"]
 
 Floats: TypeAlias = NDArray[np.float64]
 
+_WIDTHS = 2.0 ** np.arange(11)  # MACs grow at least as width does, so that these reach any factor
 _READ = {"shares": 3, "realised_shares": 3, "effective": 3, "nominal_factor": 1, "macs_factor": 1, "macs": 1}
 
 
@@ -32,11 +35,17 @@ _READ = {"shares": 3, "realised_shares": 3, "effective": 3, "nominal_factor": 1,
 class StudyPlan:
     """Candidates in the order in which they are needed (every network from one seed before any from the next).
 
-    ``notes`` say what was asked for and is not among them, and why.
+    Attributes:
+        candidates: what is trained.
+        notes: what was asked for and is not among them, and why.
+        same: by group and rule, what is not trained because it is the network of another group and rule.
+        bases: the rules that widen a larger base.
     """
 
     candidates: tuple[Candidate, ...]
     notes: tuple[str, ...]
+    same: Mapping[Place, Place] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
 
 
 def plan_coefficients(
@@ -67,29 +76,53 @@ def plan_coefficients(
 
 
 def plan_axes(
-    baseline: Baseline, rules: Mapping[str, Rule], factors: Sequence[float], seeds: Sequence[int]
+    baseline: Baseline,
+    rules: Mapping[str, Rule],
+    factors: Sequence[float],
+    seeds: Sequence[int],
+    bases: Sequence[tuple[float, float]] = (),
 ) -> StudyPlan:
-    """Candidates for the comparison of rules at equal realised MACs: every rule at every factor, and the baseline."""
-    candidates, notes = [], []
-    one = _at(baseline, 1.0, Multipliers(1.0, 1.0, 1.0))
-    candidates += [one.candidate("x1", seed, {"rule": "baseline"}) for seed in seeds]
+    """Candidates for the comparison of rules at equal realised MACs: every rule at every factor, and the baseline.
+
+    ``bases`` are multipliers (depth, resolution) of larger networks to start from. Each is a rule of its own that
+    scales width alone. It begins with the base itself, in a group of its own, unless a factor has nearly that cost.
+    Plain width is then among the rules.
+
+    Raises:
+        RequestError: a base beyond all factors, the network of another base, or the name of another rule.
+    """
+    rules = {**rules, **({"width": RULES["width"]} if bases and "width" not in rules else {})}
+    starts = _starts(baseline, bases, rules, factors)
+    lines: dict[str, Callable[[float], _Sized | None]] = {
+        **{name: partial(_sized, baseline, rule) for name, rule in rules.items()},
+        **{name: partial(_widened, baseline, start) for name, start in starts.items()},
+    }
+    places = {("x1", "baseline"): _at(baseline, 1.0, Multipliers(1.0, 1.0, 1.0))}
+    same, notes = dict[Place, Place](), list[str]()
     for factor in factors:
         named: dict[str, str] = {}  # the rule of each network
-        for name, rule in rules.items():
-            found = _sized(baseline, rule, factor)
+        for name, sized in lines.items():
+            found, group = sized(factor), f"x{factor:g}"
             if found is None:
-                notes.append(f"no network along {name} costs about {factor:g} times the baseline")
+                notes.append(_absent(name, factor, starts.get(name)))
                 continue
-            if found.network in named:
-                notes.append(
-                    f"{name} at x{factor:g} rounds to the network of {named[found.network]}; it is not trained twice"
-                )
-                continue
-            named[found.network] = name
-            if abs(found.macs_factor / factor - 1) > UNEQUAL:
-                notes.append(f"{name} at x{factor:g}: rounding leaves no network nearer than x{found.macs_factor:.3g}")
-            candidates += [found.candidate(f"x{factor:g}", seed, {"rule": name}) for seed in seeds]
-    return StudyPlan(candidates=_breadth_first(candidates), notes=tuple(notes))
+            places[group, name] = found
+            first = named.setdefault(found.network, name)
+            if first != name:
+                same[group, name] = group, first
+                notes.append(f"{name} at {group} rounds to the network of {first}, and has its results")
+            elif abs(found.macs_factor / factor - 1) > UNEQUAL:
+                notes.append(f"{name} at {group}: rounding leaves no network nearer than x{found.macs_factor:.3g}")
+    for name, start in starts.items():
+        least = min(found.macs_factor for (_, rule), found in places.items() if rule == name)
+        if start.macs_factor * (1 + UNEQUAL) < least:
+            twin = next((p for p, found in places.items() if found.network == start.network and p not in same), None)
+            if twin:
+                same[name, name] = twin
+            places[name, name] = start
+    trained = [(group, name, found) for (group, name), found in places.items() if (group, name) not in same]
+    candidates = [found.candidate(group, seed, {"rule": name}) for group, name, found in trained for seed in seeds]
+    return StudyPlan(candidates=_breadth_first(candidates), notes=tuple(notes), same=same, bases=tuple(starts))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,6 +196,59 @@ def _sized(baseline: Baseline, rule: Rule, factor: float) -> _Sized | None:
     sides = [by for by in (found.scaling, found.next_scaling) if by is not None and min(by) >= 1]
     sized = [_at(baseline, factor, plain(baseline, by)) for by in sides]
     return min(sized, key=lambda f: abs(math.log(f.macs_factor / factor)), default=None)
+
+
+def _starts(
+    baseline: Baseline, bases: Sequence[tuple[float, float]], rules: Mapping[str, Rule], factors: Sequence[float]
+) -> dict[str, _Sized]:
+    """The bases by the names of their lines, without (1, 1), which is plain width."""
+    if bases and rules["width"].width != 1:
+        raise RequestError(
+            "bases are compared with plain width, and rule 'width' is another; give its file another name"
+        )
+    starts: dict[str, _Sized] = {}
+    known = {_at(baseline, 1.0, Multipliers(1.0, 1.0, 1.0)).network: "the baseline itself"}
+    for depth, resolution in bases:
+        if (depth, resolution) == (1, 1):
+            continue
+        told, name = f"base {depth:g},{resolution:g}", f"width at d{depth:g} r{resolution:g}"
+        start = _at(baseline, 1.0, plain(baseline, Multipliers(depth, 1.0, resolution)))
+        if name in rules:
+            raise RequestError(f"{told} would be called {name!r}, as a rule is already; give the rule another name")
+        if start.network in known:
+            raise RequestError(f"{told} rounds to {known[start.network]}; leave it out, or make it larger")
+        if start.macs_factor > (1 + UNEQUAL) * max(factors):
+            raise RequestError(
+                f"{told} costs {start.macs_factor:.3g} times the baseline's MACs, more than any of the factors "
+                f"({', '.join(f'{factor:g}' for factor in factors)}); give a larger factor, or a smaller base"
+            )
+        known[start.network] = told
+        starts[name] = replace(start, factor=start.macs_factor)
+    return starts
+
+
+def _widened(baseline: Baseline, start: _Sized, factor: float) -> _Sized | None:
+    """Of the base and all that widening makes of it, what costs most nearly ``factor`` times the baseline's MACs.
+
+    None where the base itself costs more.
+    """
+    if start.macs_factor > (1 + UNEQUAL) * factor:
+        return None
+    own, (depth, _, resolution) = own_macs(baseline), start.scaling
+
+    def ratio(widths: Floats) -> Floats:
+        return np.asarray(baseline.costs(*np.broadcast_arrays(depth, widths, resolution)).macs / own / factor)
+
+    most = next((w for w in _WIDTHS if ratio(np.array([w]))[0] >= 1), _WIDTHS[-1])
+    widths = choices(baseline, "width", 1.0, most)
+    nearest = float(widths[np.argmin(abs(np.log(ratio(widths))))])
+    return _at(baseline, factor, plain(baseline, Multipliers(depth, nearest, resolution)))
+
+
+def _absent(name: str, factor: float, start: _Sized | None) -> str:
+    if start is None:
+        return f"no network along {name} costs about {factor:g} times the baseline"
+    return f"{name} begins at x{start.macs_factor:.3g}, and has no network at x{factor:g}"
 
 
 def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:

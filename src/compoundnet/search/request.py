@@ -43,6 +43,7 @@ class Request:
             takes from a pool four times as large the one that promises most.
         factors: of axes: cost factors.
         rules: of axes: published rules by name, or shares [depth, width, resolution] by any name.
+        bases: of axes: multipliers (depth, resolution) of larger baselines that are scaled in width alone.
         min_epochs: before which no trial is given up; 0: none is.
         reduction: of successive halving: how many arrive at a rung for one that goes on.
 
@@ -64,6 +65,7 @@ class Request:
     method: Method = "grid"
     factors: tuple[float, ...] = (2.0, 4.0)
     rules: Mapping[str, Any] | None = None
+    bases: tuple[tuple[float, float], ...] = ()
     min_epochs: int = 0
     reduction: int = 3
 
@@ -83,10 +85,11 @@ class Request:
         check_number("tolerance", self.tolerance, lambda x: 0 < x <= 0.5, "lie in (0, 0.5], such as 0.05")
         _check_numbers("phis", self.phis, 0, 10)
         _check_numbers("factors", self.factors, 1, 1000)
+        _check_bases(self.bases)
         self.named_rules()
         if self.kind == "axes":
             check_choice("method of axes", self.method, ("grid",))
-            if not self.rules:
+            if not self.rules and not self.bases:
                 raise RequestError("rules is empty; a comparison needs one or more, such as depth, width, efficientnet")
 
     def named_rules(self) -> dict[str, Rule]:
@@ -97,13 +100,14 @@ class Request:
 
     @property
     def scales(self) -> Collection[Axis]:
-        """The axes that are scaled: those of the rules, or all."""
-        rules = self.named_rules().values()
-        return [axis for axis in AXES if any(getattr(rule, axis) for rule in rules)] if rules else AXES
+        """The axes that are scaled: those of the rules and of the bases, or all."""
+        rules = [*self.named_rules().values(), *([find("width")] if self.bases else [])]
+        moved = {"depth": any(d != 1 for d, _ in self.bases), "resolution": any(r != 1 for _, r in self.bases)}
+        return [a for a in AXES if moved.get(a) or any(getattr(rule, a) for rule in rules)] if rules else AXES
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        record = {name: getattr(self, name) for name in self.__slots__}
+        """Plain JSON, without the bases where there are none: studies made before there were any stay the same."""
+        record = {name: getattr(self, name) for name in self.__slots__ if name != "bases" or self.bases}
         plain: dict[str, Any] = json.loads(json.dumps(record))
         return plain
 
@@ -111,7 +115,8 @@ class Request:
     def from_json(cls, record: Mapping[str, Any]) -> "Request":
         """The request of a dictionary that :meth:`to_json` made. RequestError: another version made it, or damage."""
         try:
-            return cls(**{**record, "phis": tuple(record["phis"]), "factors": tuple(record["factors"])})
+            bases = tuple(map(tuple, record.get("bases", ())))
+            return cls(**{**record, "phis": tuple(record["phis"]), "factors": tuple(record["factors"]), "bases": bases})
         except (TypeError, KeyError) as error:
             raise RequestError(
                 f"the study's request cannot be read ({error}); it was written by another version"
@@ -160,6 +165,16 @@ def _rule(name: str, shares: Sequence[float] | None) -> Rule:
     if not isinstance(shares, list | tuple) or len(shares) != len(AXES):
         raise RequestError(f"rule {name!r} is {shares!r:.60}; it must be shares of depth, width and resolution")
     return Rule(**dict(zip(AXES, shares, strict=True)))
+
+
+def _check_bases(bases: Sequence[Sequence[float]]) -> None:
+    if len(set(bases)) < len(bases):
+        raise RequestError(f"bases are {list(bases)}; each must be given once")
+    for base in bases:
+        if len(base) != 2:
+            raise RequestError(f"base is {list(base)!r:.60}; it must be two multipliers, of depth and of resolution")
+        for axis, value in zip(("depth", "resolution"), base, strict=True):
+            check_number(f"{axis} of base {list(base)!r:.60}", value, lambda x: 1 <= x <= 100, "lie in [1, 100]")
 
 
 def _check_numbers(name: str, values: Sequence[float], above: float, most: float) -> None:

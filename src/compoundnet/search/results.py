@@ -17,11 +17,12 @@ from compoundnet.search.answers.networks import pool
 from compoundnet.search.answers.page import (
     axes_page,
     coefficients_page,
-    cost_chart,
+    cost_charts,
     save,
     triangle_chart,
     write_csv,
 )
+from compoundnet.search.plan import StudyPlan
 from compoundnet.search.request import Request
 from compoundnet.search.trials import Outcome
 
@@ -29,27 +30,28 @@ __all__ = ["accuracy_model", "write_results"]
 
 
 def write_results(
-    folder: Path, request: Request, notes: Sequence[str], outcomes: Sequence[Outcome], *, command: Sequence[str]
+    folder: Path, request: Request, plan: StudyPlan, outcomes: Sequence[Outcome], *, command: Sequence[str]
 ) -> dict[str, Any]:
     """Analyse the outcomes of a study and write what they come to into ``folder``; the content of ``result.json``.
 
     ``report.html``, ``networks.csv``, ``chart.png``, ``result.json`` with the accuracy model that
-    ``design --study`` takes, and of a search of coefficients ``rule.json``, which says whether the data support it.
+    ``design --study`` takes, of a search of coefficients ``rule.json``, which says whether the data support it, and of
+    rules compared with larger bases ``bases.png``.
 
     Raises:
         RequestError: too few trainings came to an end.
         FailureError: a file cannot be written.
     """
     model = accuracy_model(outcomes)
-    made = _made(request, notes, command)
+    made = _made(request, plan.notes, command)
     try:
         if request.kind == "coefficients":
             answer = _coefficients(folder, outcomes, made)
         else:
-            answer = _axes(folder, outcomes, made)
+            answer = _axes(folder, plan, outcomes, made)
         result = {
             **answer,
-            "notes": list(notes),
+            "notes": list(plan.notes),
             "accuracy_model": model and model.to_json(),
             "request": request.to_json(),
             "command": made["commands"][0],
@@ -89,10 +91,11 @@ def _coefficients(folder: Path, outcomes: Sequence[Outcome], made: Mapping[str, 
     return answer
 
 
-def _axes(folder: Path, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> dict[str, Any]:
-    found = axes.compare(outcomes)
+def _axes(folder: Path, plan: StudyPlan, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> dict[str, Any]:
+    found = axes.compare(outcomes, same=plan.same, bases=plan.bases)
     write_csv(found.table(), folder / "networks.csv")
-    save(cost_chart(found), folder / "chart.png")
+    for name, chart in zip(("chart.png", "bases.png"), cost_charts(found), strict=False):
+        save(chart, folder / name)
     page = axes_page(found, outcomes, title=f"Axes of {made['baseline']} compared", made=made)
     write_atomically(folder / "report.html", page)
     return found.to_json()

@@ -157,7 +157,7 @@ def _plan_coefficients(request: Request, baseline: Baseline, seeds: Sequence[int
 
 
 def _plan_axes(request: Request, baseline: Baseline, seeds: Sequence[int]) -> StudyPlan:
-    return plan_axes(baseline, request.named_rules(), request.factors, seeds)
+    return plan_axes(baseline, request.named_rules(), request.factors, seeds, request.bases)
 
 
 _PLANS: Mapping[Kind, Callable[[Request, Baseline, Sequence[int]], StudyPlan]] = {

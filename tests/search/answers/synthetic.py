@@ -126,23 +126,30 @@ def race(
 
 
 def axes_study(
-    gains: Mapping[str, Sequence[float]],
+    gains: Mapping[str, Sequence[float | None]],
     rng: np.random.Generator,
     *,
     seeds: int = 3,
     noise: float = 0.004,
     realised: Mapping[str, float] | None = None,
+    bases: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[Outcome]:
-    """Rules by name with their gains over the baseline's 70 % at 2, 4, 8, ... times its cost."""
-    places = [(BASELINE, 1.0, 0.0)]
-    places += [(rule, 2.0 ** (i + 1), gain) for rule, line in gains.items() for i, gain in enumerate(line)]
+    """Rules by name with their gains over the baseline's 70 % at 2, 4, 8, ... times its cost (None: no network there).
+
+    ``bases`` are the costs and gains of larger bases, by the rule that widens them; each is a group of its own.
+    """
+    places = [(BASELINE, 1.0, 0.0, "x1")]
+    for rule, line in gains.items():
+        costs = [(2.0 ** (i + 1), gain) for i, gain in enumerate(line) if gain is not None]
+        places += [(rule, factor, gain, f"x{factor:g}") for factor, gain in costs]
+    places += [(rule, cost, gain, rule) for rule, (cost, gain) in (bases or {}).items()]
     outcomes = []
-    for rule, factor, gain in places:
+    for rule, factor, gain, group in places:
         shares = SHARES.get(rule, (1 / 3, 1 / 3, 1 / 3))
         for seed in range(seeds):
             ratio = (realised or {}).get(rule, 0.99 if factor > 1 else 1.0)
             who = candidate(shares, seed, factor, ratio, rule=rule)
-            who = replace(who, group=f"x{factor:g}", network=f"{rule}-{factor:g}")
+            who = replace(who, group=group, network=f"{rule}-{factor:g}")
             value = 0.7 + gain + rng.normal(0, noise)
             outcomes.append(trial(who, value, jitter=rng.normal(0, noise / 2, 12)))
     return outcomes

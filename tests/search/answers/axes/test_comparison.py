@@ -171,6 +171,81 @@ def test_the_table_starts_from_the_baseline() -> None:
     assert set(rows[0]) == set(rows[-1])
 
 
+WIDER = {"width": (0.03, 0.05), "width at d2 r1": (0.035, 0.07), "width at d2 r1.3": (None, 0.08)}
+STARTS = {"width at d2 r1": (1.8, 0.02), "width at d2 r1.3": (3.6, 0.07)}
+
+
+def wide(gains: Any = WIDER, starts: Any = STARTS, **changes: Any) -> tuple[list[Outcome], AxesResult]:
+    outcomes = axes_study(gains, np.random.default_rng(0), noise=0.002, bases=starts)
+    return outcomes, compare(outcomes, bases=("width at d2 r1", "width at d2 r1.3"), **changes)
+
+
+def test_width_on_larger_bases_is_compared_with_plain_width() -> None:
+    """At the costs of both; the bases themselves stand in the table, and are compared with nothing."""
+    outcomes, result = wide({**GAINS, **WIDER})
+    found = {(c.group, c.rule, c.other) for c in result.contrasts if c.rule != "compound"}
+    assert found == {
+        ("x2", "width at d2 r1", "width"), ("x4", "width at d2 r1", "width"), ("x4", "width at d2 r1.3", "width"),
+    }  # fmt: skip
+    one, two = (np.mean(values(outcomes, "x4", rule)) for rule in ("width at d2 r1.3", "width"))
+    assert next(c.value for c in result.contrasts if c.rule == "width at d2 r1.3") == pytest.approx(one - two)
+    assert {c.other for c in result.contrasts if c.rule == "compound"} == {"depth", "width", "resolution"}
+    assert [r.group for r in result.rows if r.factor in (1.8, 3.6)] == ["width at d2 r1", "width at d2 r1.3"]
+    assert "compound scaling beats each axis alone" in result.answer
+    assert "Width pays more on each larger base than on the baseline" in result.answer
+    assert [c.rule for c in result.contrasts if c.group == "x4"][-3:] == ["compound", *STARTS]
+    assert result.bases == ("width at d2 r1", "width at d2 r1.3")
+    assert "No result" not in text(result)  # at x2 the larger base costs more itself
+
+
+def test_what_a_base_lacks_is_said() -> None:
+    outcomes, _ = wide()
+    lost = [o for o in outcomes if (o.candidate.group, o.candidate.tags["rule"]) != ("x4", "width at d2 r1")]
+    kept = [replace(o, state="failed", value=None) if o.candidate.group == "width at d2 r1.3" else o for o in lost]
+    said = text(compare(kept, bases=list(STARTS)))
+    assert "No result: width at d2 r1 at x4, the base of width at d2 r1.3." in said
+
+
+def test_a_cheaper_network_is_priced_along_its_own_base() -> None:
+    outcomes = axes_study(
+        WIDER, np.random.default_rng(0), noise=0.002, bases=STARTS, realised={"width at d2 r1.3": 0.9}
+    )
+    slope = np.log(4 / 3.6)
+    gain = [np.mean(values(outcomes, g, "width at d2 r1.3")) for g in ("x4", "width at d2 r1.3")]
+    worth = 100 * (gain[0] - gain[1]) / slope * np.log(3.96 / 3.6)
+    assert f"x4, width at d2 r1.3 has 9 % fewer MACs than width, worth {worth:+.1f} points" in text(
+        compare(outcomes, bases=list(STARTS))
+    )
+    alone = [o for o in outcomes if o.candidate.group != "width at d2 r1.3"]
+    assert "9 % fewer MACs than width." in text(compare(alone, bases=list(STARTS)))
+
+
+def test_a_rule_that_rounds_to_another_ones_network_has_its_results() -> None:
+    """Counted once in the noise and among the trials; in the table and the differences like any other rule."""
+    outcomes = [o for o in clear() if (o.candidate.group, o.candidate.tags["rule"]) != ("x2", "compound")]
+    result = compare(outcomes, same={("x2", "compound"): ("x2", "width"), ("x4", "gone"): ("x4", "away")})
+    copy, own = (next(r for r in result.rows if (r.group, r.rule) == ("x2", rule)) for rule in ("compound", "width"))
+    assert replace(copy, rule="width") == own
+    against = next(c for c in result.contrasts if (c.group, c.other) == ("x2", "width"))
+    assert against.identical and "compound is the same network as width" not in result.answer
+    assert "is the same network as width" in text(result)
+    variance, freedom = pooled(outcomes)
+    assert own.low is not None and own.accuracy is not None
+    assert own.accuracy - own.low == pytest.approx(stats.t.ppf(0.975, freedom) * np.sqrt(variance / 3))
+    assert "No result" not in text(result)
+    assert "5 comparisons were made" in text(result)
+    json.dumps(result.to_json(), allow_nan=False)
+
+
+def test_a_base_that_is_a_rules_network_at_another_cost_has_its_results() -> None:
+    gains = {"width": (0.03, 0.05), "depth": (0.02,), "width at d2 r1": (0.035, 0.07)}
+    outcomes = axes_study(gains, np.random.default_rng(0))
+    result = compare(outcomes, same={("width at d2 r1",) * 2: ("x2", "depth")}, bases=["width at d2 r1"])
+    rows = {(r.group, r.rule): r for r in result.rows}
+    assert len(rows) == 1 + 2 + 1 + 2 + 1
+    assert rows["width at d2 r1", "width at d2 r1"].accuracy == rows["x2", "depth"].accuracy
+
+
 def test_other_rules_than_compound_are_compared_as_well() -> None:
     gains = {**GAINS, "fast": (0.05, 0.06)}
     result = compare(axes_study(gains, np.random.default_rng(0)))

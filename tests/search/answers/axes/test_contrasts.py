@@ -1,6 +1,7 @@
 """Means and differences: pooled noise, opposite signs for opposite questions, and how far apart the costs are."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ accuracies = st.lists(st.integers(100, 900).map(lambda n: n / 1000), min_size=1,
 def network(rule: str, values: list[float], factor: float = 2.0, realised: float = 1.0) -> Network:
     """The network of a rule, whatever its shares."""
     who = [candidate((0.2, 0.3, 0.5), seed, factor, realised, rule=rule) for seed in range(len(values))]
-    (pooled,) = pool(trial(one, value) for one, value in zip(who, values, strict=True))
+    (pooled,) = pool(trial(replace(one, network=rule), value) for one, value in zip(who, values, strict=True))
     return pooled
 
 
@@ -69,6 +70,25 @@ def test_groups_that_lack_one_of_the_two_are_not_averaged() -> None:
     assert both is not None
     assert (both.value, both.costs, both.group) == (pytest.approx(0.1), 1, None)
     assert contrast(networks, ["x4"], "a", "b", Noise(0.0, 0)) is None
+
+
+@given(accuracies, accuracies)
+def test_one_network_of_two_rules_has_no_difference_and_no_doubt(one: list[float], two: list[float]) -> None:
+    """Averaged with another cost it halves the difference there, and the error of it."""
+    shared = network("a", one)
+    networks = {("x2", "a"): shared, ("x2", "b"): shared}
+    alone = contrast(networks, ["x2"], "a", "b", Noise(1e-4, 5))
+    assert alone is not None
+    assert (alone.value, alone.low, alone.high, alone.identical) == (0, 0, 0, True)
+    networks |= {("x4", "a"): network("a", one, 4.0), ("x4", "b"): network("b", two, 4.0)}
+    other, both = (contrast(networks, groups, "a", "b", Noise(1e-4, 5)) for groups in (["x4"], ["x2", "x4"]))
+    assert other is not None
+    assert both is not None
+    assert both.value == pytest.approx(other.value / 2)
+    assert (both.low is None) == (other.low is None) == (min(len(one), len(two)) < 2)
+    if both.low is not None and other.low is not None:
+        assert both.low == pytest.approx(other.low / 2)
+        assert not both.identical
 
 
 def test_a_row_has_the_interval_of_its_mean() -> None:

@@ -12,6 +12,9 @@ BEATS = Contrast(
 )
 TIES = replace(BEATS, other="width", value=0.001, low=-0.01, high=0.012)
 LOSES = replace(BEATS, other="resolution", value=-0.02, low=-0.03, high=-0.01)
+TWIN = replace(BEATS, other="width", value=0.0, low=0.0, high=0.0)
+WIDER = replace(BEATS, rule="width at d2 r1", other="width")
+WIDEST = replace(WIDER, rule="width at d2 r1.3")
 UNSURE = replace(BEATS, other="width", low=None, high=None)
 
 
@@ -32,6 +35,37 @@ def plain(text: str) -> str:
 )
 def test_the_answer_is_the_gravest_that_holds(contrasts: list[Contrast], said: str) -> None:
     assert plain(answer(contrasts)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("wider", "said"),
+    [
+        (
+            [WIDER, WIDEST],
+            "Width pays more on each larger base than on the baseline at equal realised MACs; width at d2",
+        ),
+        ([WIDER], "Width pays more on the larger base than"),
+        ([WIDER, replace(WIDEST, low=-0.01)], "Width pays more on some larger bases than"),
+        (
+            [replace(WIDER, low=-0.01)],
+            "The data do not show that width pays more on a larger base than on the baseline",
+        ),
+        ([replace(WIDER, low=None, high=None)], "The data do not show that width pays more on a larger base than"),
+        ([replace(c, low=-0.03, high=-0.01) for c in (WIDER, WIDEST)], "Width pays less on each larger base than"),
+    ],
+)
+def test_width_on_larger_bases_has_an_answer_of_its_own(wider: list[Contrast], said: str) -> None:
+    bases = {c.rule for c in wider}
+    assert plain(answer(wider, bases)).startswith(said)
+    both = plain(answer([BEATS, *wider], bases))
+    assert both.startswith("compound scaling beats each axis alone") and said in both
+    best = [WIDER, replace(WIDEST, value=0.04)]
+    assert plain(answer(best, {c.rule for c in best})).endswith("; width at d2 r1.3 is 4.0 points (1.0–5.0) ahead.")
+
+
+def test_one_network_of_two_rules_is_called_so() -> None:
+    assert sentence([TWIN, BEATS]).startswith("x2: compound is the same network as width; beats depth")
+    assert many([BEATS] * 3 + [TWIN]) == []
 
 
 def test_equal_is_said_of_equal_costs_only() -> None:

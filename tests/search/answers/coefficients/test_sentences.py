@@ -8,7 +8,7 @@ import numpy as np
 from compoundnet.search.answers.coefficients import CoefficientsResult, analyse
 from compoundnet.search.answers.coefficients.sentences import answer, doubt, flat, supported, unsupported, warnings
 from compoundnet.search.trials import Outcome
-from search.answers.synthetic import bowl, race, study
+from search.answers.synthetic import bowl, candidate, race, study, trial
 
 PEAK = (0.25, 0.35, 0.4)
 
@@ -73,3 +73,18 @@ def test_drawn_ends_are_said_and_nothing_is_made_of_the_length_of_training() -> 
     assert "was drawn from how the others went on" in sentence
     assert "unbiased" not in sentence
     assert (result.training.halfway, result.training.drift, result.training.rank_correlation) == (None, None, None)
+
+
+def test_without_a_surface_the_edge_is_said_too() -> None:
+    places = [(1.0, 0.0, 0.0), (0.4, 0.3, 0.3), (0.2, 0.4, 0.4)]
+    few = analyse([trial(candidate(shares), 0.8 + 0.1 * shares[0]) for shares in places])
+    assert few.surface is None
+    assert few.shares == (1.0, 0.0, 0.0)
+    assert any(said.startswith("On the edge: the best rule leaves width and resolution") for said in warnings(few))
+
+
+def test_that_the_length_of_training_was_not_checked_is_said() -> None:
+    outcomes = study(bowl(PEAK), np.random.default_rng(0))
+    assert not any("not checked" in said for said in warnings(analyse(outcomes)))
+    stopped = [replace(outcomes[0], state="pruned", value=outcomes[0].curve[2], curve=outcomes[0].curve[:3])]
+    assert any("not checked" in said for said in warnings(analyse([*stopped, *outcomes[1:]])))

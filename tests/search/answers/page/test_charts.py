@@ -13,7 +13,7 @@ from compoundnet.errors import RequestError
 from compoundnet.search.answers.axes import AxesResult, compare
 from compoundnet.search.answers.coefficients import CoefficientsResult, analyse
 from compoundnet.search.answers.networks import pool
-from compoundnet.search.answers.page.charts import cost_chart, curves_chart, networks_chart, save, seed_reach, svg
+from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, save, seed_reach, svg
 from compoundnet.search.answers.page.triangle import triangle_chart
 from compoundnet.search.trials import Outcome
 from search.answers.page.drawings import drawn, marks, texts
@@ -37,7 +37,7 @@ def axes() -> tuple[list[Outcome], AxesResult]:
 
 def test_every_rule_has_a_line_from_the_baseline_and_an_interval_at_each_cost() -> None:
     _, result = axes()
-    chart = cost_chart(result)
+    (chart,) = cost_charts(result)
     lines = marks(chart, "line")
     assert len(lines) == 4
     assert all([row["factor"] for row in rows] == [1, 2, 4] for rows in lines)
@@ -48,11 +48,27 @@ def test_every_rule_has_a_line_from_the_baseline_and_an_interval_at_each_cost() 
     )
 
 
+def test_larger_bases_have_a_chart_of_their_own_with_a_line_from_each() -> None:
+    """Plain width is in both charts; without other rules there is one."""
+    wider, starts = {"width": (0.03, 0.05), "width at d2 r1": (0.04, 0.07)}, {"width at d2 r1": (1.6, 0.02)}
+    rules, bases = cost_charts(
+        compare(axes_study({**GAINS, **wider}, np.random.default_rng(0), bases=starts), bases=list(starts))
+    )
+    (alone,) = cost_charts(compare(axes_study(wider, np.random.default_rng(0), bases=starts), bases=list(starts)))
+    assert {rows[-1]["rule"] for rows in marks(rules, "line")} == set(GAINS)
+    for chart in (bases, alone):
+        lines = {rows[-1]["rule"]: [row["factor"] for row in rows] for rows in marks(chart, "line")}
+        assert lines == {"width": [1, 2, 4], "width at d2 r1": [1.6, 2, 4]}
+        words = texts(drawn(chart))
+        assert {"width at d2 r1", "baseline", "20M", "40M", "80M"} <= set(words)
+        assert "32M" not in words  # what the base itself costs is no cost that was asked for
+
+
 def test_one_seed_and_no_baseline_can_be_drawn() -> None:
     outcomes = [
         o for o in axes_study(GAINS, np.random.default_rng(0), seeds=1) if o.candidate.tags["rule"] != "baseline"
     ]
-    chart = cost_chart(compare(outcomes))
+    (chart,) = cost_charts(compare(outcomes))
     assert sum(map(len, marks(chart, "rule"))) == 0
     assert all(len(rows) == 2 for rows in marks(chart, "line"))
     drawn(chart)
@@ -119,7 +135,7 @@ def test_files_have_colours_instead_of_variables(tmp_path: Path, suffix: str) ->
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"ends in \.png or \.svg"):
-        save(cost_chart(axes()[1]), tmp_path / "chart.bmp")
+        save(cost_charts(axes()[1])[0], tmp_path / "chart.bmp")
     assert not list(tmp_path.iterdir())
 
 
@@ -130,7 +146,7 @@ def test_hostile_names_stay_text() -> None:
         else o
         for o in axes()[0]
     ]
-    for chart in (cost_chart(compare(outcomes)), curves_chart(outcomes, "rule")):
+    for chart in (*cost_charts(compare(outcomes)), curves_chart(outcomes, "rule")):
         text = svg(chart, "name", "label")
         assert "<script" not in text
         assert any("alert(1)" in word for word in texts(ElementTree.fromstring(text)))

@@ -189,6 +189,25 @@ def test_the_page_of_axes_says_what_was_found() -> None:
         assert words in text, words
 
 
+def test_the_page_has_the_figure_of_larger_bases() -> None:
+    wider, starts = {"width at d2 r1.3": (None, 0.08)}, {"width at d2 r1.3": (3.6, 0.07)}
+    outcomes = axes_study({**GAINS, **wider}, np.random.default_rng(0), noise=0.002, bases=starts)
+    html = axes_page(compare(outcomes, bases=list(starts)), outcomes, title="t")
+    text = Page(html).text
+    for words in (
+        "Width pays more on the larger base than on the baseline at equal realised MACs; width at d2 r1.3 is",
+        "Width alone on larger bases",
+        "Each line begins at a base",
+        "x4: width at d2 r1.3 beats width by",
+        "width at d2 r1.3 ×3.6",
+    ):
+        assert words in text, words
+    assert len(Page(html).all("svg")) == 3
+    ids = [attributes["id"] for _, attributes in Page(html).elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert "larger base" not in Page(axes()).text
+
+
 def test_columns_of_which_nothing_is_known_are_left_out() -> None:
     bare = [
         replace(o, candidate=replace(o.candidate, tags={**o.candidate.tags, "activations": None})) for o in trials()

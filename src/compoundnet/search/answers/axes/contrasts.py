@@ -56,8 +56,9 @@ class Row:
 class Contrast:
     """Accuracy of ``rule`` less that of ``other``; ``group`` is None for the mean over all groups that have both.
 
-    ``low`` and ``high`` are None where one of the two has fewer than two seeds. ``apart`` is the largest share
-    by which realised MACs of the two differ at one cost, None where they are not known.
+    ``low`` and ``high`` are None where one of the two has fewer than two seeds, and both 0 where rounding made the
+    two one network. ``apart`` is the largest share by which realised MACs of the two differ at one cost, None where
+    they are not known.
     """
 
     group: str | None
@@ -69,6 +70,11 @@ class Contrast:
     seeds: int  # the fewest of those compared
     costs: int  # groups that have both
     apart: float | None
+
+    @property
+    def identical(self) -> bool:
+        """Whether the two are one network wherever they were compared."""
+        return self.low == self.high == 0
 
 
 class Noise(NamedTuple):
@@ -114,7 +120,8 @@ def contrast(
 ) -> Contrast | None:
     """``rule`` less ``other``, averaged over those of the groups that have both; None where none has.
 
-    The variance of the mean difference over k groups is the noise times the sum of all 1 / seeds, over k^2.
+    The variance of the mean difference over k groups is the noise times the sum of all 1 / seeds, over k^2; where the
+    two are one network they do not differ, and add nothing to it.
 
     Args:
         networks: by group and rule.
@@ -128,9 +135,11 @@ def contrast(
     if not both:
         return None
     value = sum(float(np.mean(one.values)) - float(np.mean(two.values)) for _, one, two in both) / len(both)
-    seeds = [len(network.values) for _, one, two in both for network in (one, two)]
+    seeds = [len(network.values) for _, *pair in both for network in pair]
+    differing = [len(network.values) for _, one, two in both if one.name != two.name for network in (one, two)]
     gaps = [gap for _, one, two in both if (gap := _gap(one, two)) is not None]
-    reach = _reach(noise, sum(1 / n for n in seeds) / len(both) ** 2) if min(seeds) > 1 else None
+    known = min(differing, default=2) > 1
+    reach = _reach(noise, sum(1 / n for n in differing) / len(both) ** 2) if known else None
     return Contrast(
         group=both[0][0] if len(groups) == 1 else None,
         rule=rule,
@@ -154,4 +163,6 @@ def _reach(noise: Noise, share: float) -> float | None:
     """Half the width of the interval (Student's t) of what has that share of one training's variance; None: unknown."""
     from scipy.stats import t
 
+    if not share:
+        return 0.0
     return float(t.ppf((1 + LEVEL) / 2, noise.freedom)) * math.sqrt(noise.variance * share) if noise.freedom else None

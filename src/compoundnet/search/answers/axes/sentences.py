@@ -1,7 +1,7 @@
 """What a comparison of axes supports and what not, in sentences."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from compoundnet.search.answers.axes.contrasts import BASELINE, LEVEL, Contrast, Row
 from compoundnet.search.answers.networks import Network
@@ -12,10 +12,17 @@ from compoundnet.units import SPACE, counted
 __all__ = ["answer", "many", "missing", "sentence", "stopped", "unequal", "unsupported"]
 
 
-def answer(contrasts: Sequence[Contrast]) -> str:
-    """The finding about the first rule that scales several axes: whether it beats every axis alone, some, or none."""
+def answer(contrasts: Sequence[Contrast], bases: Collection[str] = ()) -> str:
+    """The finding about the first rule that scales several axes, and that about width on the larger ``bases``."""
     if not contrasts:
         return "There is no pair to compare: a rule that scales several axes, and one axis alone at the same cost."
+    compound = [c for c in contrasts if c.rule not in bases]
+    wider = [c for c in contrasts if c.rule in bases]
+    return " ".join([*([_compound(compound)] if compound else []), *([_wider(wider)] if wider else [])])
+
+
+def _compound(contrasts: Sequence[Contrast]) -> str:
+    """Whether the first rule beats every axis alone, some, or none."""
     rule = contrasts[0].rule
     mine = [c for c in contrasts if c.rule == rule]
     over = _over(mine)
@@ -31,6 +38,18 @@ def answer(contrasts: Sequence[Contrast]) -> str:
         return f"{rule} scaling beats {_names(beaten, 'and')} alone {over}, but is not told from {_names(rest, 'or')}."
     nearest = min(beaten, key=lambda c: c.value)
     return f"{rule} scaling beats each axis alone {over}; the nearest is {nearest.other}, {_by(nearest)} behind."
+
+
+def _wider(contrasts: Sequence[Contrast]) -> str:
+    """Whether width pays more on larger bases than on the baseline: on all, some, or none."""
+    over, n = _over(contrasts), len(contrasts)
+    beaten, lost = ([c for c in contrasts if _sign(c) == sign] for sign in (1, -1))
+    if not beaten and len(lost) < n:
+        return f"The data do not show that width pays more on a larger base than on the baseline {over}."
+    most = max(beaten or lost, key=lambda c: abs(c.value))
+    where = "the larger base" if n == 1 else "each larger base" if n == len(beaten or lost) else "some larger bases"
+    how, side = ("more", "ahead") if beaten else ("less", "behind")
+    return f"Width pays {how} on {where} than on the baseline {over}; {most.rule} is {_by(most)} {side}."
 
 
 def _over(contrasts: Sequence[Contrast]) -> str:
@@ -56,15 +75,18 @@ def sentence(contrasts: Sequence[Contrast]) -> str:
     return f"{first.group or 'On average'}: {first.rule} {'; '.join(said)}."
 
 
-def missing(rows: Iterable[Row], groups: Sequence[str], rules: Sequence[str]) -> list[str]:
-    """Rules without a result, and those of one seed only."""
-    seeds = {(row.group, row.rule): row.seeds for row in rows}
-    absent = [f"{rule} at {group}" for group in groups for rule in rules if not seeds.get((group, rule))]
-    single = [f"{rule} at {group}" for (group, rule), n in seeds.items() if n == 1]
+def missing(rows: Iterable[Row], expected: Iterable[tuple[str, str]]) -> list[str]:
+    """Groups and rules without a result, of those that are ``expected`` or have a row, and those of one seed only."""
+    seeds = {place: 0 for place in expected} | {(row.group, row.rule): row.seeds for row in rows}
+    absent, single = ([_place(*place) for place, n in seeds.items() if n == few] for few in (0, 1))
     said = [f"No result: {', '.join(absent)}."] if absent else []
     if single:
         said.append(f"One seed only, so no interval: {', '.join(single)}.")
     return said
+
+
+def _place(group: str, rule: str) -> str:
+    return f"the base of {rule}" if group == rule else f"{rule} at {group}"
 
 
 def stopped(networks: Iterable[Network]) -> list[str]:
@@ -79,21 +101,25 @@ def stopped(networks: Iterable[Network]) -> list[str]:
     ]
 
 
-def unequal(rows: Sequence[Row], contrasts: Sequence[Contrast]) -> list[str]:
-    """Pairs whose realised MACs differ by more than 5 %, with what that is worth along the cheaper one's own line."""
+def unequal(rows: Sequence[Row], contrasts: Sequence[Contrast], bases: Collection[str] = ()) -> list[str]:
+    """Pairs whose realised MACs differ by more than 5 %, with what that is worth along the cheaper one's own line.
+
+    That begins at the baseline, unless the rule is one of the ``bases``.
+    """
     places = {(row.group, row.rule): row for row in rows}
     said = []
     for contrast in contrasts:
         pair = [places[contrast.group or "", rule] for rule in (contrast.rule, contrast.other)]
         cheap, dear = sorted(pair, key=lambda row: row.macs_factor or 0.0)
         if cheap.macs_factor and dear.macs_factor and dear.macs_factor > (1 + UNEQUAL) * cheap.macs_factor:
-            said.append(_unequal(cheap, dear, rows))
+            line = (cheap.rule,) if cheap.rule in bases else (cheap.rule, BASELINE)
+            said.append(_unequal(cheap, dear, [row for row in rows if row.rule in line]))
     return [f"Rounding left costs unequal: {'; '.join(said)}."] if said else []
 
 
 def many(contrasts: Sequence[Contrast]) -> list[str]:
     """How many of so many comparisons would seem to be differences by chance."""
-    n = sum(contrast.low is not None for contrast in contrasts)
+    n = sum(contrast.low is not None and not contrast.identical for contrast in contrasts)
     if n < 4:
         return []
     chance = (1 - LEVEL) * n
@@ -115,19 +141,19 @@ def unsupported(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _unequal(cheap: Row, dear: Row, rows: Sequence[Row]) -> str:
+def _unequal(cheap: Row, dear: Row, line: Sequence[Row]) -> str:
     ratio = (dear.macs_factor or 1.0) / (cheap.macs_factor or 1.0)
     said = f"{cheap.group}, {cheap.rule} has {100 * (1 - 1 / ratio):.0f}{SPACE}% fewer MACs than {dear.rule}"
-    slope = _slope(cheap, rows)
+    slope = _slope(cheap, line)
     if slope is None:
         return said
     return f"{said}, worth {signed(slope * math.log(ratio))}{SPACE}points by its own slope"
 
 
-def _slope(row: Row, rows: Sequence[Row]) -> float | None:
+def _slope(row: Row, line: Sequence[Row]) -> float | None:
     """Accuracy for each factor e of MACs between the row and the next smaller network of its line."""
-    line = [r for r in rows if r.rule in (row.rule, BASELINE) and r.accuracy is not None and r.macs_factor]
-    below = [r for r in line if (r.macs_factor or 0.0) < (row.macs_factor or 0.0)]
+    known = [r for r in line if r.accuracy is not None and r.macs_factor]
+    below = [r for r in known if (r.macs_factor or 0.0) < (row.macs_factor or 0.0)]
     if row.accuracy is None or not below:
         return None
     last = max(below, key=lambda r: r.macs_factor or 0.0)
@@ -136,6 +162,8 @@ def _slope(row: Row, rows: Sequence[Row]) -> float | None:
 
 
 def _said(contrast: Contrast) -> str:
+    if contrast.identical:
+        return f"is the same network as {contrast.other}"
     if contrast.low is None or contrast.high is None:
         side = "above" if contrast.value >= 0 else "below"
         return f"lies {points(contrast.value)} {side} {contrast.other}, from too few seeds for an interval"

@@ -148,19 +148,20 @@ def _as_good(result: CoefficientsResult) -> str | None:
 
 def _edge(result: CoefficientsResult) -> str | None:
     surface = result.surface
-    if surface is None or flat(surface):
+    if surface is not None and flat(surface):
         return None
     none = [axis for axis, share in zip(AXES, result.shares, strict=True) if share < _AT_EDGE]
     if none:
+        what = "The interval" if surface else "No network that was tried"
         return (
-            f"On the edge: the best rule leaves {' and '.join(none)} as in the baseline. The interval cannot reach "
+            f"On the edge: the best rule leaves {' and '.join(none)} as in the baseline. {what} cannot reach "
             "beyond, where an axis would be scaled down while the cost grows."
         )
-    corners = hull(to_plane(surface.tried))
-    if float(inside(to_plane([result.shares]), corners)[0]) > _AT_EDGE:
+    tried = surface.tried if surface else np.array([n.shares for n in result.networks if n.values])
+    if len(tried) < 3 or float(inside(to_plane([result.shares]), hull(to_plane(tried)))[0]) > _AT_EDGE:
         return None
     return (
-        f"On the edge of what was tried: {_ranges(surface.tried)} were tried, and the best lies at their border. "
+        f"On the edge of what was tried: {_ranges(tried)} were tried, and the best lies at their border. "
         "It may lie further out; try shares there."
     )
 
@@ -242,7 +243,11 @@ def _pruned(result: CoefficientsResult) -> str | None:
             "as a network's shares and its accuracy at the stop tell of the rest. Means in the table are of those that "
             "went on, the luckier ones."
         )
-    return f"Stopped early: {stopped} of {trials} trials. {how}"
+    unchecked = (
+        "Whether training was long enough was not checked by the ranking at half the epochs: those that went on were "
+        "chosen by it."
+    )
+    return f"Stopped early: {stopped} of {trials} trials. {how} {unchecked}"
 
 
 def _failed(result: CoefficientsResult) -> str | None:

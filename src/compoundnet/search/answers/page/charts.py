@@ -27,7 +27,7 @@ from compoundnet.search.trials import Outcome
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["cost_chart", "curves_chart", "networks_chart", "save", "seed_reach", "svg"]
+__all__ = ["cost_charts", "curves_chart", "networks_chart", "save", "seed_reach", "svg"]
 
 _COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--muted)")
 _MOST_NETWORKS = 40  # rows of a chart that a reader still takes in
@@ -37,16 +37,26 @@ _APART_PX = 5  # between rules at the same cost
 _SCALE = 2  # pixels of a PNG for each of the drawing
 
 
-def cost_chart(result: AxesResult) -> "alt.LayerChart":
+def cost_charts(result: AxesResult) -> "list[alt.LayerChart]":
     """Accuracy against realised MACs, a line a rule from the baseline on, with the interval over seeds.
 
-    Rules are set apart by a few pixels, so that intervals at the same cost do not hide each other.
+    Rules are set apart by a few pixels, so that intervals at the same cost do not hide each other. Larger bases and
+    plain width are a chart of their own, a line from each base on (the paper's Figure 4): the second, or the only
+    one where nothing else was compared.
     """
+    rules = _ranked(row.rule for row in result.rows if row.rule not in (BASELINE, *result.bases))
+    wider = [*result.bases, *(rule for rule in rules if rule == "width")]
+    alone = result.bases and set(rules) <= {"width"}
+    shown = [wider] if alone else [rules, wider] if result.bases else [rules]
+    return [_lines(result, each) for each in shown]
+
+
+def _lines(result: AxesResult, rules: Sequence[str]) -> "alt.LayerChart":
     import altair as alt
 
     rows = [row for row in result.table() if row["accuracy"] is not None and row["macs"]]
     base = [row for row in rows if row["rule"] == BASELINE][:1]
-    rules = _ranked(row["rule"] for row in rows if row["rule"] != BASELINE)
+    rows = [row for row in rows if row["rule"] in (BASELINE, *rules)]
     x = alt.X("macs:Q", title="realised MACs", scale=alt.Scale(type="log", nice=False, padding=30))
     x = x.axis(format=".3~s", values=_costs(rows, base), grid=False, labelOverlap="greedy")
     y = alt.Y("accuracy:Q", title="accuracy", scale=alt.Scale(zero=False)).axis(format="~%", tickCount=6)
@@ -54,9 +64,10 @@ def cost_chart(result: AxesResult) -> "alt.LayerChart":
     for i, rule in enumerate(rules):
         mine = [row for row in rows if row["rule"] == rule]
         shift: dict[str, Any] = {"xOffset": _APART_PX * (i - (len(rules) - 1) / 2)}
-        line = chart([*({**row, "rule": rule} for row in base), *mine])
+        start = [] if rule in result.bases else [{**row, "rule": rule} for row in base]
+        line = chart([*start, *mine])
         marks = (
-            line.mark_line(strokeWidth=2.5 if i == 0 else 1.5, **shift).encode(y=y),
+            line.mark_line(strokeWidth=2.5 if i == 0 and rule not in result.bases else 1.5, **shift).encode(y=y),
             _spread(mine).mark_rule(strokeWidth=1.5, **shift).encode(y=alt.Y("low:Q"), y2="high:Q"),
             chart(mine).mark_circle(size=46, opacity=1, **shift).encode(y=y),
         )
@@ -223,10 +234,10 @@ def _ranked(names: Iterable[str]) -> list[str]:
 
 
 def _costs(rows: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]]) -> list[float]:
-    """Where the axis has its ticks: the costs asked for, if the baseline's is known."""
+    """Where the axis has its ticks: the costs asked for, if the baseline's is known; larger bases have none."""
     if not base:
         return sorted({row["macs"] for row in rows})
-    return sorted({row["factor"] * base[0]["macs"] for row in rows})
+    return sorted({row["factor"] * base[0]["macs"] for row in rows if row["group"] != row["rule"]})
 
 
 @cache

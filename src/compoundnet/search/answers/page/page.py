@@ -8,6 +8,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from compoundnet.search.answers.axes.contrasts import LEVEL as AXES_LEVEL
 from compoundnet.search.answers.coefficients import sentences as coefficients_sentences
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult, Training
 from compoundnet.search.answers.networks import Network
-from compoundnet.search.answers.page.charts import cost_chart, curves_chart, networks_chart, svg
+from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, svg
 from compoundnet.search.answers.page.columns import AXES_TABLE, CONTRASTS, NETWORKS, PUBLISHED, known
 from compoundnet.search.answers.page.triangle import triangle_chart
 from compoundnet.search.answers.simplex import AXES
@@ -75,7 +76,6 @@ def axes_page(
     result: AxesResult, outcomes: Iterable[Outcome], *, title: str, made: Mapping[str, Any] | None = None
 ) -> str:
     """The page of :func:`compoundnet.search.answers.axes.compare`'s result as HTML text; ``made`` as above."""
-    label = "Accuracy against realised MACs, a line for each rule. " + result.answer
     return _render(
         "axes.html.j2",
         title=title,
@@ -84,12 +84,7 @@ def axes_page(
         made=_made(made),
         curves=_curves(outcomes, "rule"),
         level=at_level(AXES_LEVEL),
-        costs=Figure(
-            title="Accuracy and realised MACs",
-            svg=svg(cost_chart(result), "cost", label),
-            caption=f"Mean over seeds with its {at_level(AXES_LEVEL)} interval; logarithmic axis of cost. Rules are "
-            "set apart by a few pixels at equal cost.",
-        ),
+        costs=_costs(result),
         contrasts=[*result.contrasts, *result.overall],
         contrast_columns=CONTRASTS,
         rows=result.table(),
@@ -179,6 +174,28 @@ def _curves(outcomes: Iterable[Outcome], by: str) -> Figure | None:
         caption=f"A line for each of {len(outcomes)} trainings."
         + (" A dot ends one that was stopped early." if stopped else ""),
     )
+
+
+def _costs(result: AxesResult) -> list[Figure]:
+    """The rules, and width on larger bases: the last chart where there are any."""
+    drawn = cost_charts(result)
+    seen = f"Mean over seeds with its {at_level(AXES_LEVEL)} interval; logarithmic axis of cost."
+    figures = [
+        Figure(
+            title="Accuracy and realised MACs",
+            svg=svg(chart, f"cost{i}", f"Accuracy against realised MACs, a line for each rule. {result.answer}"),
+            caption=f"{seen} Rules are set apart by a few pixels at equal cost.",
+        )
+        for i, chart in enumerate(drawn)
+    ]
+    if result.bases:
+        figures[-1] = replace(
+            figures[-1],
+            title="Width alone on larger bases",
+            caption=f"{figures[-1].caption} Each line begins at a base: the baseline, or the baseline with its depth "
+            "and its side multiplied by d and r.",
+        )
+    return figures
 
 
 def _training(training: Training) -> str:
