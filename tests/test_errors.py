@@ -2,7 +2,7 @@
 
 import pytest
 
-from compoundnet.errors import FailureError, RequestError, StoppedError, unknown
+from compoundnet.errors import FailureError, RequestError, StoppedError, foreign, unknown
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,11 @@ def test_kinds() -> None:
     assert issubclass(RequestError, ValueError)
     assert not issubclass(FailureError, ValueError)
     assert not issubclass(StoppedError, (ValueError, RuntimeError))
+
+
+def test_the_message_of_somebody_elses_error_may_fail_itself() -> None:
+    class Bad(Exception):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    assert foreign(Bad()) == "Bad: its message raised ValueError"

@@ -27,12 +27,16 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
 
 
 def foreign(error: BaseException) -> str:
-    """Kind and message of an error of somebody else's code, on one short line.
+    """Kind and message of an error of somebody else's code, on one short line; its ``__str__`` is their code too.
 
     >>> foreign(KeyError("no such\\nthing"))
     "KeyError: 'no such\\\\nthing'"
     """
-    return f"{type(error).__name__}: {shorten(str(error) or 'no message', _SHOWN, placeholder='...')}"
+    try:
+        message = str(error)
+    except Exception as another:
+        message = f"its message raised {type(another).__name__}"
+    return f"{type(error).__name__}: {shorten(message or 'no message', _SHOWN, placeholder='...')}"
 
 
 class FailureError(RuntimeError):

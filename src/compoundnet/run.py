@@ -16,7 +16,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from compoundnet.architecture import Architecture
-from compoundnet.errors import RequestError
+from compoundnet.errors import RequestError, foreign
 from compoundnet.files import write_atomically
 from compoundnet.preprocessing import Preprocessing
 
@@ -198,4 +198,4 @@ def load(path: str | Path, device: str = "cpu") -> Run:
     try:
         return Run(network.eval().to(device), labels, prepared, arch, record)
     except (RuntimeError, AssertionError) as error:
-        raise RequestError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+        raise RequestError(f"device {device!r} cannot be used ({foreign(error)}); try cpu") from error

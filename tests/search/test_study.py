@@ -210,6 +210,7 @@ def test_other_images_are_refused(dataset: Dataset) -> None:
         ({"phis": ()}, "phis is"),
         ({"phis": (1.0, 1.0)}, "different numbers"),
         ({"phis": (-1.0,)}, "phis is -1.0"),
+        ({"phis": (2.0, 0.1), "tolerance": 0.05}, "give a phi of at least 0.14, or less tolerance"),
         ({"factors": (1.0,)}, "factors is 1.0"),
         ({"method": "guess"}, "unknown method"),
         ({"reduction": 1}, "reduction is 1"),

@@ -1,6 +1,7 @@
 """A study as a request: what is asked for, as plain JSON in the study's storage, which every worker reads."""
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,13 @@ class Request:
                 check_whole(name, getattr(self, name))
         check_number("tolerance", self.tolerance, lambda x: 0 < x <= 0.5, "lie in (0, 0.5], such as 0.05")
         _check_numbers("phis", self.phis, 0, 10)
+        told_apart = math.log2(1 + 2 * self.tolerance)
+        if min(self.phis) < told_apart:
+            raise RequestError(
+                f"phi {min(self.phis):g} is {2 ** min(self.phis):.4g} times the baseline's MACs, which a tolerance of "
+                f"{self.tolerance:g} does not tell from the baseline's; "
+                f"give a phi of at least {told_apart:.2f}, or less tolerance"
+            )
         _check_numbers("factors", self.factors, 1, 1000)
         _check_bases(self.bases)
         self.named_rules()

@@ -8,7 +8,7 @@ import torch
 
 from compoundnet.checks import check_whole
 from compoundnet.data import Batch, Dataset, Split, batches
-from compoundnet.errors import RequestError
+from compoundnet.errors import RequestError, foreign
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.train.recipe import Recipe
 
@@ -102,7 +102,7 @@ def _check_device(device: str) -> None:
     try:
         torch.empty(1, device=device).item()  # a device that holds no values is none to train on
     except (RuntimeError, AssertionError) as error:
-        raise RequestError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); try cpu") from error
+        raise RequestError(f"device {device!r} cannot be used ({foreign(error)}); try cpu") from error
 
 
 def _workers(device: str) -> int:

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple, TypeAlias
 
 from compoundnet.run import RunFolder
@@ -72,7 +72,7 @@ def console() -> Iterator[Observer]:
             case Epoch(row) if row["phase"] == "all" or (row["epoch"] + 1) % 20 == 0:
                 out.print(_told(row), markup=False, highlight=False, soft_wrap=True)
 
-    with bar:
+    with bar if out.is_terminal else nullcontext():  # elsewhere it would leave an empty line
         yield observe
 
 

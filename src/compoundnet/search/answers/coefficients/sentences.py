@@ -152,10 +152,9 @@ def _edge(result: CoefficientsResult) -> str | None:
         return None
     none = [axis for axis, share in zip(AXES, result.shares, strict=True) if share < _AT_EDGE]
     if none:
-        what = "The interval" if surface else "No network that was tried"
         return (
-            f"On the edge: the best rule leaves {' and '.join(none)} as in the baseline. {what} cannot reach "
-            "beyond, where an axis would be scaled down while the cost grows."
+            f"On the edge: the best rule leaves {' and '.join(none)} as in the baseline. Nothing was tried "
+            "beyond, where an axis would be scaled down while the cost grows, and no interval can reach there."
         )
     tried = surface.tried if surface else np.array([n.shares for n in result.networks if n.values])
     if len(tried) < 3 or float(inside(to_plane([result.shares]), hull(to_plane(tried)))[0]) > _AT_EDGE:
