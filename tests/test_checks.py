@@ -1,8 +1,9 @@
 """Each check takes what is right and refuses the rest in one line that names the field and says what would do."""
 
+import errno
 import math
-import os
 import re
+import tempfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -112,6 +113,19 @@ def test_places_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(RequestError, match=re.escape(f"cannot write {str(path)!r}: ")) as raised:
             check_writable(path)
         assert why in str(raised.value)
-    monkeypatch.setattr(os, "access", lambda *asked: False)  # the tests may be run by root, who may write anywhere
-    with pytest.raises(RequestError, match="no permission to write in"):
-        check_writable(tmp_path / "x")
+
+    def refused(**asked: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refused)  # root, who may run the tests, may write anywhere
+    said = re.escape(f"{str(tmp_path)!r} takes no file: Permission denied")
+    with pytest.raises(RequestError, match=said):
+        check_writable(tmp_path / "a" / "x")
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="only Linux has a folder that takes no file, even of root's"
+)
+def test_a_folder_that_takes_no_file_of_anybody() -> None:
+    with pytest.raises(RequestError, match="'/proc' takes no file"):
+        check_writable(Path("/proc/x.json"))

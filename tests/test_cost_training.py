@@ -132,7 +132,7 @@ def test_a_step_on_the_meta_device(name: str, batch: int) -> None:
 
 
 @by_name
-def test_inference_takes_what_was_predicted(arch: Architecture) -> None:
+def test_inference_with_channels_last_takes_what_was_predicted(arch: Architecture) -> None:
     """Of weights and activations the requirement is 5 %; here of the activations alone."""
     model, price = network(arch).eval(), cost(arch)
 
@@ -145,14 +145,13 @@ def test_inference_takes_what_was_predicted(arch: Architecture) -> None:
     assert price.inference_bytes - price.weights_bytes == pytest.approx(allocated, rel=0.05)
 
 
-# Everything at once is more than a step holds, but for what an optimiser works with, and what flows back.
-@pytest.mark.parametrize("batch", [4, 32, 256])
-@pytest.mark.parametrize("name", [*zoo.list_architectures("*_b?"), "mobilenetv2_100", "resnet50"])
-def test_the_sum_is_near_the_peak(name: str, batch: int) -> None:
-    arch = zoo.architecture(name)
-    for optimizer in OPTIMIZERS:
-        ratio = training_bytes(cost(arch), batch, optimizer) / training_peak_bytes(arch, batch, optimizer)
-        assert 0.95 < ratio < 1.15
+# A rough figure: more than a step holds, but for what an optimiser works with, and what flows back.
+@pytest.mark.parametrize("batch", [1, 2, 4, 32, 256])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_sum_is_near_the_peak(optimizer: Any, batch: int) -> None:
+    for arch in map(zoo.architecture, zoo.list_architectures("*")):
+        peak = training_peak_bytes(arch, batch, optimizer)
+        assert peak / 1.25 <= training_bytes(cost(arch), batch, optimizer) <= peak / 0.85
 
 
 def test_the_sum_by_hand() -> None:

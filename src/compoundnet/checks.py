@@ -1,7 +1,7 @@
 """Checks of values that a user gives: each raises RequestError naming the field, its value and what would be right."""
 
 import math
-import os
+import tempfile
 from collections.abc import Callable, Iterable
 from numbers import Real
 from pathlib import Path
@@ -90,11 +90,20 @@ def check_writable(path: Path) -> None:
         elif not folder.is_dir():
             why = f"{str(folder)!r} is no folder"
         else:
-            why = "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission to write in {str(folder)!r}"
+            why = _untaken(folder)
     except OSError as error:
         why = str(error.strerror)
     if why:
         raise RequestError(f"cannot write {str(path)!r}: {why}")
+
+
+def _untaken(folder: Path) -> str:
+    """Why a folder takes no file, empty if it does; found by making one, as permissions tell root nothing."""
+    try:
+        tempfile.NamedTemporaryFile(dir=folder, prefix=".partial-").close()
+    except OSError as error:
+        return f"{str(folder)!r} takes no file: {error.strerror}"
+    return ""
 
 
 def check_outside(name: str, output: str | Path, data: str | Path) -> None:

@@ -1,6 +1,7 @@
 """Factories of other libraries' networks, and of one's own."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from compoundnet import zoo
 from compoundnet.baselines import FactoryBaseline, Scaled
-from compoundnet.scaling import Multipliers
+from compoundnet.baselines.peak import training_step_bytes
+from compoundnet.cost import Cost, training_peak_bytes
+from compoundnet.errors import RequestError
+from compoundnet.nn import build
+from compoundnet.scaling import RULES, Multipliers
+from compoundnet.scaling.accuracy import following
 from compoundnet.scaling.design import design
 from factories import chain
 
@@ -78,6 +85,73 @@ def test_free_over_a_factory_keeps_every_limit() -> None:
     for found in (along, free):
         assert found.cost.macs <= limits["macs"] and found.cost.params <= limits["params"]
     assert free.cost.macs >= 0.7 * limits["macs"] or free.cost.params >= 0.7 * limits["params"]
+
+
+class Counted(FactoryBaseline):
+    """Of any size, without building it: MACs 1000 d w^2 r^2, parameters 10 d w^2; sides below 16 pixels are refused."""
+
+    def count_anew(self, depth: float, width: float, side: int) -> Cost:
+        if side < 16:
+            raise RequestError(f"cannot take images of {side} x {side}")
+        size = depth * width**2
+        macs = max(1, int(1000 * size * (side / self.resolution) ** 2))
+        return Cost(
+            params=int(10 * size), macs=macs, activations=macs, weights_bytes=0, inference_bytes=0,
+            training_bytes_per_image=0,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize("macs", [1.0, 50.0, 1e3, 1e5, 3e6])
+@pytest.mark.parametrize("rule", ["efficientnet", "fast"])
+def test_free_goes_as_far_as_the_budget(macs: float, rule: str) -> None:
+    """As good as the best along the rule, but for the grid, and nothing of a wide grid is better."""
+    baseline, model = Counted("counted", chain, resolution=64), following(RULES[rule])
+    found = design(baseline, macs=macs, rule=rule, free=True)
+    assert found.cost.macs <= macs < found.next_spent["macs"] and len(found.doubts) <= 2
+    side = np.arange(16, 1025, 8) / 64
+    multipliers = 2 ** (np.arange(-56, 57) / 8)
+    d, w, r = (axis.ravel() for axis in np.meshgrid(multipliers, multipliers, side, indexing="ij"))
+    fits = (1000 * d * w**2 * r**2).astype(int) <= macs
+    assert model.loss(*found.scaling) <= model.loss(d, w, r)[fits].min() * 1.02
+
+
+def test_where_a_factory_builds_nothing_is_said() -> None:
+    baseline, refused = Counted("counted", chain, resolution=64), "resolution was looked at from x0.25 .* only: cannot"
+    found = design(baseline, macs=1e2, rule="resolution", free=True)
+    assert found.architecture.resolution == 16 and not found.exact
+    with pytest.raises(RequestError, match=f"on the grid that was looked at fits.*{refused} take images of 8 x 8"):
+        design(baseline, macs=0.5, rule="resolution", free=True)
+
+
+def test_the_peak_of_a_training_step_is_counted() -> None:
+    """Of our own networks it is what the closed form says, at any batch; nothing that oversteps is chosen."""
+    arch = replace(zoo.architecture("mbconv_mini"), resolution=64)
+
+    def net(depth: float, width: float, resolution: float) -> nn.Module:
+        return build(arch.scaled(depth=depth, width=width, resolution=resolution))
+
+    baseline = FactoryBaseline("net", net, resolution=64)
+    for batch in (1, 32):
+        counted = baseline.training_bytes(np.array([1.0]), np.array([1.5]), np.array([1.0]), batch)[0]
+        assert counted == pytest.approx(training_peak_bytes(arch.scaled(width=1.5), batch), rel=0.015)
+
+
+def test_a_limit_on_training_memory_is_kept() -> None:
+    """By what a real step holds, not by the sum of what is saved, which is less for so small a network."""
+    baseline = FactoryBaseline("chain", chain, resolution=32)
+    limit = 4 * baseline.training_bytes(np.array([1.0]), np.array([1.0]), np.array([1.0]), 2)[0]
+    found = design(baseline, training_bytes=limit, batch_size=2)
+    assert found.spent["training_bytes"] <= limit < found.next_spent["training_bytes"]
+    with torch.device("meta"):
+        assert training_step_bytes(chain(*found.scaling), found.architecture.resolution, 2) <= limit
+
+
+def test_a_network_that_nothing_can_train() -> None:
+    def frozen(depth: float, width: float, resolution: float) -> nn.Module:
+        return chain(depth, width, resolution).requires_grad_(False)
+
+    with pytest.raises(RequestError, match="nothing that comes out depends on a parameter that could be trained"):
+        design(FactoryBaseline("frozen", frozen, resolution=32), training_bytes=1e6)
 
 
 def test_each_network_is_built_once() -> None:

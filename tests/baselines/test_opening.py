@@ -8,7 +8,7 @@ import compoundnet as cn
 from compoundnet.baselines import FactoryBaseline, open_baseline
 from compoundnet.errors import RequestError
 from compoundnet.scaling.baseline import ArchitectureBaseline
-from factories import NET, written
+from factories import NET, chain, written
 
 
 def test_names(tmp_path: Path) -> None:
@@ -40,6 +40,16 @@ def test_a_factory_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", [*__import__("sys").path])
     assert int(opened("here_and_nowhere_else:net", 16).costs(1.0, 1.0, 1.0).macs) == 14 * 14 * (27 * 8 + 2 * 64)
+
+
+def test_a_function_is_a_baseline_as_its_name_is() -> None:
+    baseline = open_baseline(chain, 32)
+    assert isinstance(baseline, FactoryBaseline) and (baseline.name, baseline.resolution) == ("chain", 32)
+    assert cn.design(baseline, macs=1e6).cost.macs <= 1e6
+    with pytest.raises(RequestError, match="factory 'len' takes no depth"):
+        open_baseline(len)
+    with pytest.raises(RequestError, match="ignores depth"):
+        open_baseline(lambda depth, width, resolution: chain(1, width, 1), 32)
 
 
 PATCHES = """

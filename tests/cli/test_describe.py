@@ -1,5 +1,6 @@
 """list, describe, scale: what they print, what they write, what they refuse."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -120,12 +121,29 @@ def test_scale_writes_an_architecture(capsys: pytest.CaptureFixture[str], tmp_pa
     assert Architecture.from_json(file.read_text()).resolution == found["resolution"]
 
 
+@pytest.mark.parametrize(
+    "argv", [("scale", "mbconv_tiny", "--phi", "1"), ("design", "mbconv_tiny", "--max-macs", "20M")]
+)
+def test_a_rule_that_its_study_does_not_support_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, argv: tuple[str, ...]
+) -> None:
+    file, rule = tmp_path / "rule.json", {"depth": 0.0, "width": 1.0, "resolution": 0.0, "factor": 2.0}
+    file.write_text(json.dumps(rule | {"supported": True, "doubt": None}))
+    told_of = run(capsys, *argv, "--rule", file)
+    assert (told_of[0], told_of[2]) == (0, "")
+    file.write_text(json.dumps(rule | {"supported": False, "doubt": "all networks\nare alike"}))
+    said = f"{file}: its study does not support it: all networks are alike\n"
+    assert run(capsys, *argv, "--rule", file) == (0, told_of[1], said)
+
+
 BAD_SCALES = {
     "neither": ((), "scale by phi, or by depth, width and resolution: give phi"),
     "both": (("--phi", "1", "--depth", "2"), "scale by phi, or by depth, width and resolution: not both"),
     "rule": (("--phi", "1", "--rule", "unifrom"), "unknown scaling rule 'unifrom'; did you mean 'uniform'?"),
     "zero": (("--width", "0"), "width multiplier is 0.0; it must be a positive number"),
     "negative": (("--depth", "-2"), "depth multiplier is -2.0"),
+    "no pixels": (("--phi", "-100"), "phi is -100; of 224 px that leaves 1, and networks have at least 8"),
+    "rule of axes": (("--rule", "depth", "--depth", "2"), "a rule goes with phi; multipliers of depth, width and "),
     "nan": (("--depth", "nan"), "depth multiplier is nan"),
 }
 

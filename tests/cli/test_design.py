@@ -2,7 +2,6 @@
 
 import json
 import re
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +11,9 @@ import compoundnet as cn
 from commandline import run, told
 from compoundnet.architecture import Architecture
 from compoundnet.baselines import open_baseline
-from compoundnet.deploy import Timing, choose_within
 from compoundnet.scaling import Multipliers
-from compoundnet.scaling.accuracy import AccuracyModel, Term, fit
+from compoundnet.scaling.accuracy import AccuracyModel, Term, baseline_in_words, fit, read_model
 from compoundnet.scaling.budget import LIMITS
-from compoundnet.scaling.latency import DeviceProfile, Setting, predict_ms
 from compoundnet.scaling.solver import choices
 
 FACTORIES = '''
@@ -78,6 +75,7 @@ def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert [f for f in (*flags, *more) if f not in out] == []
     assert "--no-free" not in out
     assert "float32 with AdamW" in out and "EMA" in out
+    assert "(default: True)" not in out
 
 
 def test_the_page(capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,9 +116,39 @@ def test_free_and_by_a_study(capsys: pytest.CaptureFixture[str], tmp_path: Path)
     assert "does not say what it rests on" in run(capsys, *argv, "--study", tmp_path)[1]
 
 
+def test_a_study_of_another_baseline_is_doubted(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    points = [Multipliers(d, w, r) for d in (0.1, 9) for w in (0.1, 9) for r in (0.1, 4, 9)]
+    model = fit(points, [1 - 0.03 * (d * w * r) ** -0.5 for d, w, r in points])
+    for name, side, doubts in (
+        ("efficientnet_b0", 224, []),
+        ("efficientnet_b0", 64, ["efficientnet_b0 at 64 px"]),
+        ("mbconv_tiny", 224, ["mbconv_tiny at 224 px"]),
+    ):
+        baseline = {"architecture": {"name": name, "resolution": side}}
+        record = {"accuracy_model": model.to_json(), "request": {"baseline": baseline}}
+        (tmp_path / "result.json").write_text(json.dumps(record))
+        told_of = told(capsys, "design", "efficientnet_b0", "--max-macs", "1.8G", "--study", tmp_path)["doubts"]
+        ends = "and what it found need not hold for efficientnet_b0 at 224 px"
+        said = [doubt for doubt in told_of if doubt.startswith("the study was of")]
+        assert said == [f"the study was of {other}, {ends}" for other in doubts]
+    code, out, _ = run(capsys, "design", "efficientnet_b0", "--max-macs", "1.8G", "--study", tmp_path)
+    assert code == 0 and "the nominal cost of mbconv_tiny at 224 px, from which" in out
+
+
+def test_a_factory_is_called_alike_by_a_study_and_a_design(tmp_path: Path, factories: str) -> None:
+    points = [Multipliers(d, w, r) for d in (0.1, 9) for w in (0.1, 9) for r in (0.1, 4, 9)]
+    model = fit(points, [1 - 0.03 * (d * w * r) ** -0.5 for d, w, r in points])
+    request = {"baseline": {"factory": f"{factories}:net", "resolution": 30}}
+    (tmp_path / "result.json").write_text(json.dumps({"accuracy_model": model.to_json(), "request": request}))
+    studied = read_model(tmp_path).studied
+    baseline = open_baseline(f"{factories}:net", 30)
+    assert studied is not None
+    assert studied.baseline == baseline_in_words(baseline.name, baseline.resolution_at(1.0))
+
+
 def test_a_study_says_what_it_rests_on(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     points = [Multipliers(d, w, r) for d in (1, 2) for w in (1, 1.5) for r in (1, 1.2, 1.4)]
-    model = fit(points, [1 - 0.3 * (d * w * r) ** -0.5 for d, w, r in points])
+    model = fit(points, [1 - 0.03 * (d * w * r) ** -0.5 for d, w, r in points])
     (tmp_path / "result.json").write_text(json.dumps({"accuracy_model": model.to_json()}))
     code, out, err = run(capsys, "design", "efficientnet_b0", "--max-macs", "10G", "--study", tmp_path)
     assert (code, err) == (0, "")
@@ -130,85 +158,6 @@ def test_a_study_says_what_it_rests_on(capsys: pytest.CaptureFixture[str], tmp_p
     record = told(capsys, "design", "efficientnet_b0", "--max-macs", "10G", "--study", tmp_path)
     assert record["accuracy_model"]["studied"]["networks"] == 12
     assert any(doubt.startswith("its resolution") for doubt in record["doubts"])
-
-
-class TestLatency:
-    """With a profile in which a multiply-add of a convolution is all that takes time."""
-
-    LIMIT_MS = 12.0
-    PROFILE = DeviceProfile(
-        setting=Setting(threads=1), machine="made up", error=0.05, networks=60, reference_ms=4.0, versions={},
-        prices_ms={f"{kind}.macs": 1e-8 for kind in ("stem", "pointwise", "conv", "depthwise")},
-        measured="2026-01-31T12:00:00+00:00",
-    )  # fmt: skip
-
-    @pytest.fixture
-    def argv(self, tmp_path: Path) -> tuple[str, ...]:
-        (tmp_path / "device.json").write_text(self.PROFILE.to_json())
-        return ("design", "efficientnet_b0", "--max-latency-ms", "12", "--profile", str(tmp_path / "device.json"))
-
-    @pytest.fixture
-    def truth(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Networks take a quarter more than the profile says."""
-
-        def measured(arch: Architecture, setting: Setting) -> Timing:
-            assert setting == self.PROFILE.setting
-            ms = 1.25 * predict_ms(self.PROFILE, arch)
-            return Timing(median_ms=ms, low_ms=0.99 * ms, high_ms=1.01 * ms, relative=ms / 4, rounds=9)
-
-        monkeypatch.setattr("compoundnet.deploy.choose_within", partial(choose_within, measure=measured))
-
-    def test_by_prediction_alone(self, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
-        record = told(capsys, *argv, "--no-measure")
-        assert "measured_ms" not in record
-        assert 0.9 * self.LIMIT_MS < record["spent"]["latency_ms"] <= self.LIMIT_MS
-        assert record["binding"] == ["latency_ms"]
-        asked = cn.design("efficientnet_b0", latency_ms=self.LIMIT_MS, profile=self.PROFILE)
-        assert record["scaling"] == asked.scaling._asdict()
-        assert "measured here" not in run(capsys, *argv, "--no-measure")[1]
-
-    @pytest.mark.usefixtures("truth")
-    def test_measured(self, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...], tmp_path: Path) -> None:
-        record = told(capsys, *argv, "-o", str(tmp_path / "net.json"))
-        median, (low, high) = record["measured_ms"]["median"], record["measured_ms"]["quartiles"]
-        assert low < median < high <= self.LIMIT_MS
-        assert median == pytest.approx(1.25 * record["spent"]["latency_ms"])
-        assert record["spent"]["latency_ms"] > 0.85 * self.LIMIT_MS / 1.25  # aimed lower, and not by much
-        assert record["limits"] == {"latency_ms": self.LIMIT_MS}
-        assert cn.cost(cn.architecture(tmp_path / "net.json")).macs == record["macs"]
-        assert f"measured here: {median:.3g} ms" in run(capsys, *argv)[1]
-
-    def test_really_measured(self, capsys: pytest.CaptureFixture[str], argv: tuple[str, ...]) -> None:
-        small = ("design", "mbconv_tiny", "--max-latency-ms", "10s", "--max-macs", "3M", *argv[-2:])
-        assert 0 < told(capsys, *small)["measured_ms"]["median"] < 10_000
-
-    @pytest.mark.parametrize(
-        ("flags", "line"),
-        [
-            (("--max-macs", "1G", "--no-measure"), "no-measure goes with a limit on latency"),
-            (("--max-macs", "1G", "--profile", "device.json"), "a profile goes with a limit on latency"),
-            (("--max-latency-ms", "5", "--profile", "none.json"), "no device profile 'none.json'"),
-            (("--max-latency-ms", "5"), "compoundnet profile measures this device"),
-            (
-                ("--max-latency-ms", "0.0001", "--no-measure", "--profile", "device.json"),
-                "needs latency_ms of at least",
-            ),
-        ],
-    )
-    def test_what_cannot_be(
-        self,
-        capsys: pytest.CaptureFixture[str],
-        monkeypatch: pytest.MonkeyPatch,
-        tmp_path: Path,
-        argv: tuple[str, ...],
-        flags: tuple[str, ...],
-        line: str,
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("COMPOUNDNET_CACHE", str(tmp_path / "cache"))
-        code, out, err = run(capsys, *argv[:2], *flags)
-        assert (code, out) == (2, "")
-        assert line in err and err.count("\n") == 1
 
 
 def test_a_rule_in_a_file(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The loss that ranks scaled networks: its optimum is the rule, and a fit finds the truth again."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 
 from compoundnet.errors import RequestError
-from compoundnet.scaling import RULES, Multipliers, Rule
+from compoundnet.scaling import RULES, Multipliers, Rule, design
 from compoundnet.scaling.accuracy import AccuracyModel, Studied, Term, fit, following, read_model
 
 TRUTH = AccuracyModel(
@@ -21,6 +22,7 @@ TRUTH = AccuracyModel(
     resolution=Term(weight=0.2, power=1.2),
     floor=0.1,
 )
+STUDIED = {"networks": 9, "least": [1, 1, 1], "most": [2, 2, 2], "cheapest": 1, "dearest": 32}
 POINTS = [Multipliers(d, w, r) for d in (1, 1.5, 2, 4) for w in (0.7, 1, 2) for r in (1, 1.4, 2)]
 
 
@@ -88,6 +90,12 @@ def test_an_axis_that_never_changed_counts_for_nothing() -> None:
     assert found.loss(3, 1.2, 1) == pytest.approx(TRUTH.loss(3, 1.2, 1), abs=2e-3)
 
 
+@pytest.mark.parametrize("accuracy", [lambda p: 0.5, lambda p: 1.0, lambda p: 0.6 / (p.depth * p.width * p.resolution)])
+def test_what_brings_nothing_counts_for_nothing(accuracy: Callable[[Multipliers], float]) -> None:
+    found = fit(POINTS, [accuracy(p) for p in POINTS])
+    assert [axis for axis in Multipliers._fields if found.counts(axis)] == []
+
+
 @pytest.mark.parametrize(
     ("points", "said"),
     [
@@ -115,6 +123,8 @@ def test_too_little_to_fit(points: list[Multipliers], said: str) -> None:
         ([Multipliers(-1, 1, 1)] * 36, [0.5] * 36, None, "not positive"),
         (POINTS, ["good"] * 36, None, "must be numbers"),
         (POINTS, 0.5, None, "36 networks, 1 accuracies"),
+        (POINTS, [50.0 + i for i in range(36)], None, "accuracies are 50 to 85; they are shares, 0..1: 50 % is 0.5"),
+        (POINTS, [0.5] * 35 + [-0.1], None, "accuracies are -0.1 to 0.5"),
     ],
 )
 def test_a_table_that_is_none(points: Any, accuracy: Any, weights: Any, said: str) -> None:
@@ -129,6 +139,37 @@ def test_json(tmp_path: Path) -> None:
     assert read_model(file) == read_model(tmp_path) == TRUTH
     file.write_text("\ufeff" + json.dumps({"accuracy_model": TRUTH.to_json()}), encoding="utf-8")
     assert read_model(file) == TRUTH
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"baseline": {"architecture": {"name": "mbconv_tiny", "resolution": 32}}}, "mbconv_tiny at 32 px"),
+        ({"baseline": {"factory": "mine:net", "resolution": 64}}, "mine:net at 64 px"),
+        ({"baseline": {"architecture": None}}, None),
+        ("damaged", None),
+        (None, None),
+    ],
+)
+def test_a_study_says_what_it_was_of(tmp_path: Path, request_: Any, said: str | None) -> None:
+    model = fit(POINTS, [1 - TRUTH.loss(*p) for p in POINTS])
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps({"accuracy_model": model.to_json(), "request": request_}))
+    found = read_model(file)
+    assert found.studied is not None and found.studied.baseline == said
+    file.write_text(json.dumps({"accuracy_model": found.to_json()}))  # as design prints it
+    assert read_model(file) == found
+
+
+def test_of_another_baseline_than_was_studied_there_is_a_doubt() -> None:
+    model = fit(POINTS, [1 - TRUTH.loss(*p) for p in POINTS])
+    assert model.studied is not None
+    of = replace(model, studied=replace(model.studied, baseline="mbconv_tiny at 32 px"))
+    inside = Multipliers(1.5, 1, 1.4)
+    assert list(of.doubts(inside, "mbconv_tiny at 32 px")) == list(of.doubts(inside)) == []
+    assert list(model.doubts(inside, "mbconv_tiny at 16 px")) == []
+    (doubt,) = of.doubts(inside, "mbconv_tiny at 16 px")
+    assert "study was of mbconv_tiny at 32 px" in doubt and doubt.endswith("for mbconv_tiny at 16 px")
 
 
 def test_json_of_a_fit_and_of_one_that_does_not_say_what_it_rests_on() -> None:
@@ -150,9 +191,10 @@ def test_json_of_a_fit_and_of_one_that_does_not_say_what_it_rests_on() -> None:
         ('{"accuracy_model": 3}', "not an accuracy model"),
         ('{"accuracy_model": {"depth": {"weight": 1}}}', "not an accuracy model"),
         (json.dumps({"accuracy_model": TRUTH.to_json() | {"deviation": "small"}}), "deviation is 'small'"),
-        (json.dumps({"accuracy_model": TRUTH.to_json() | {"floor": 10**400}}), "must be finite"),
+        (json.dumps({"accuracy_model": TRUTH.to_json() | {"floor": 10**400}}), "must be a finite number"),
         (json.dumps({"accuracy_model": TRUTH.to_json() | {"studied": 3}}), "not an accuracy model"),
         (json.dumps({"accuracy_model": TRUTH.to_json() | {"studied": {}}}), "not an accuracy model"),
+        (json.dumps({"accuracy_model": TRUTH.to_json() | {"studied": STUDIED | {"baseline": 3}}}), "baseline is 3"),
     ],
 )
 def test_a_file_that_is_none(tmp_path: Path, content: str, told: str) -> None:
@@ -162,8 +204,27 @@ def test_a_file_that_is_none(tmp_path: Path, content: str, told: str) -> None:
     assert str(raised.value).count("x.json") == 1
     with pytest.raises(RequestError, match="No such file"):
         read_model(tmp_path / "missing.json")
+    with pytest.raises(RequestError, match="File name too long"):
+        read_model(tmp_path / ("x" * 300))
+    with pytest.raises(RequestError, match="No such file"):
+        read_model(str(tmp_path))
 
 
 def test_numbers_that_cannot_be() -> None:
-    with pytest.raises(RequestError, match="finite and not negative"):
-        AccuracyModel(depth=Term(weight=-1, power=1), width=Term(weight=1, power=1), resolution=Term(weight=1, power=1))
+    one: Any = Term(weight=1, power=1)
+    for make, said in (
+        (lambda: Term(weight=-1, power=1), "weight is -1; it must be a finite number that is not negative"),
+        (lambda: Term(weight="a", power=1), "weight is 'a'"),  # type: ignore[arg-type]
+        (lambda: Term(weight=1, power=1e300), "power is 1e\\+300; it must lie in 0..1e\\+06"),
+        (lambda: AccuracyModel(depth="x", width=one, resolution=one), "depth is 'x'; it must be a Term"),  # type: ignore[arg-type]
+        (lambda: AccuracyModel(depth=one, width=one, resolution=one, floor=-1), "floor is -1"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            make()
+
+
+@pytest.mark.parametrize("power", [1e3, 1e6])
+def test_the_steepest_models_choose_without_a_warning(power: float) -> None:
+    steep, usual = Term(weight=0.1, power=power), Term(weight=0.1, power=0.5)
+    found = design("mbconv_tiny", macs=20e6, model=AccuracyModel(depth=steep, width=usual, resolution=usual))
+    assert found.cost.macs <= 20e6 and found.scaling.depth > 1

@@ -132,3 +132,12 @@ def test_shown() -> None:
         "15\xa0ms",
     ]
     assert shown("macs", 1e-320) == "1e-320"
+    assert shown("params", 1e30) == "1e+30"
+    assert [shown("latency_ms", ms) for ms in (0, 0.01234, 999.4, 999.7, 40_000.26, 1e30)] == [
+        "0\xa0ms",
+        "0.0123\xa0ms",
+        "999\xa0ms",
+        "1,000\xa0ms",
+        "40,000\xa0ms",
+        "1e+30\xa0ms",
+    ]

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from compoundnet import architecture, cost, zoo
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES, Multipliers, Rule, scale, shipped
+from compoundnet.scaling.compound import read_rule
 
 B0 = zoo.architecture("efficientnet_b0")
 PAPER = RULES["efficientnet"]
@@ -205,6 +206,23 @@ def test_wrong_requests(ask: Callable[[], Any], message: str) -> None:
 def test_a_rule_without_phi_is_refused_not_ignored() -> None:
     with pytest.raises(RequestError, match="rule 'depth' goes with phi"):
         scale(zoo.architecture("efficientnet_b0"), depth=2.0, rule="depth")
+    with pytest.raises(
+        RequestError, match=r"^a rule goes with phi; multipliers of depth, width and resolution need none"
+    ):
+        scale(zoo.architecture("efficientnet_b0"), depth=2.0, rule=RULES["depth"])
+
+
+def test_networks_have_a_side_of_8_pixels_or_their_baselines() -> None:
+    assert scale(B0, resolution=8 / 224).resolution == 8
+    tiny = B0.scaled(resolution=4 / 224)
+    assert scale(tiny, depth=2).resolution == 4
+    for ask, said in (
+        (lambda: scale(B0, -100), "phi is -100; of 224 px that leaves 1, and networks have at least 8"),
+        (lambda: scale(B0, resolution=0.01), "resolution multiplier is 0.01; of 224 px that leaves 2"),
+        (lambda: scale(tiny, resolution=0.5), "of 4 px that leaves 2"),
+    ):
+        with pytest.raises(RequestError, match=said):
+            ask()
 
 
 @pytest.mark.parametrize(
@@ -235,7 +253,24 @@ class TestFiles:
         for content in (SHARES, {"rule": SHARES}, SHARES | {"interval": [0, 1]}):
             for encoding in ("utf-8", "utf-8-sig"):
                 file.write_text(json.dumps(content), encoding=encoding)
-                assert Rule.from_file(file) == Rule(**SHARES)
+                assert Rule.from_file(file) == Rule.from_file(str(file)) == Rule(**SHARES)
+
+    @pytest.mark.parametrize(
+        ("said", "doubt"),
+        [
+            ({}, None),
+            ({"supported": True, "doubt": None}, None),
+            ({"supported": False, "doubt": "all are alike"}, "all are alike"),
+            ({"supported": False}, "it does not say why"),
+        ],
+    )
+    def test_of_a_rule_that_its_study_does_not_support(
+        self, tmp_path: Path, said: dict[str, Any], doubt: str | None
+    ) -> None:
+        file = tmp_path / "rule.json"
+        for content in (SHARES, {"rule": SHARES}):
+            file.write_text(json.dumps(content | said))
+            assert read_rule(file) == (Rule(**SHARES), doubt)
 
     @pytest.mark.parametrize(
         ("content", "said"),

@@ -174,7 +174,7 @@ def test_what_cannot_be() -> None:
     ("asked", "said"),
     [
         ({"baseline": None}, "baseline is None; give a name"),
-        ({"baseline": len}, r"or for a factory compoundnet.baselines.open_baseline\("),
+        ({"baseline": len}, "or for a factory what compoundnet.baselines.open_baseline makes of it"),
         ({"rule": 3}, "unknown scaling rule '3'"),
         ({"free": TestDoubts.MODEL}, "free is AccuracyModel"),
         ({"model": {"depth": 1}}, "model is {'depth': 1}; give an AccuracyModel"),

@@ -178,6 +178,8 @@ class TestFiles:
     def test_a_missing_one(self, tmp_path: Path) -> None:
         with pytest.raises(RequestError, match=r"no device profile .*; compoundnet profile measures this device"):
             read_profile(tmp_path / "none.json")
+        with pytest.raises(RequestError, match="null byte"):
+            read_profile(Path("a\0b.json"))
 
     @pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"", b"[1, 2]", b"{}", b'{"format": 99}'])
     def test_no_profile_at_all(self, tmp_path: Path, content: bytes) -> None:
@@ -201,6 +203,10 @@ class TestFiles:
         ("spoil", "said"),
         [
             (lambda record: record.pop("machine"), "lacks machine"),
+            (
+                lambda record: record["setting"].update(threads=1025),
+                "threads is 1025; it must be a positive integer, at most",
+            ),
             (lambda record: record["setting"].update(engine="tensorrt"), "unknown engine 'tensorrt'"),
             (lambda record: record["prices_ms"].update({"conv.mac": 1.0}), "did you mean 'conv.macs'"),
             (lambda record: record["prices_ms"].update({"conv.macs": -1.0}), "prices_ms.conv.macs is -1.0"),
@@ -242,6 +248,7 @@ class TestSetting:
             ({"engine": "onnx"}, "did you mean 'onnxruntime'"),
             ({"device": "gpu"}, "device 'gpu'"),
             ({"threads": 0}, "threads is 0"),
+            ({"threads": 100_000}, "threads is 100000; it must be a positive integer, at most 1024"),
             ({"batch_size": 1.5}, "batch_size is 1.5"),
             ({"engine": "openvino", "device": "cuda"}, "on cuda take eager or compiled"),
         ],

@@ -55,6 +55,7 @@ def test_equal_candidates_stay_together() -> None:
         ((3,), r"shapes \(\)"),
         (([1, float("nan")],), "holds NaN"),
         ((["a", "b"],), "no column of numbers"),
+        (([10**400],), "no column of numbers"),
     ],
 )
 def test_what_is_no_column(objectives: tuple[object, ...], said: str) -> None:

@@ -9,8 +9,9 @@ from compoundnet import architecture, cost
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES, Rule
 from compoundnet.scaling.accuracy import AccuracyModel, Term, following
-from compoundnet.scaling.baseline import ArchitectureBaseline
+from compoundnet.scaling.baseline import AXES, ArchitectureBaseline
 from compoundnet.scaling.budget import Budget
+from compoundnet.scaling.design import design
 from compoundnet.scaling.free import free
 from compoundnet.scaling.solver import along, choices, networks_along
 from scaling.drawn import drawn_baseline, drawn_budget, drawn_model, drawn_rule, fits, latency_of, one_each
@@ -48,7 +49,7 @@ def test_free_nothing_better_fits(seed: int) -> None:
     baseline, model = drawn_baseline(draw), drawn_model(draw)
     budget = drawn_budget(draw, baseline, factor=20)
     least = 8 / baseline.architecture.resolution
-    lows = {"depth": 1 / 8, "width": 1 / 8, "resolution": max(1 / 8, least)}
+    lows = {"depth": 1 / 64, "width": 1 / 64, "resolution": max(1 / 64, least)}  # the smallest of everything drawn
     axes = {a: one_each(baseline, a, low, 8) if model.counts(a) else np.ones(1) for a, low in lows.items()}
     by = [grid.ravel() for grid in np.meshgrid(*axes.values(), indexing="ij")]
     good = fits(baseline, by, budget)
@@ -138,12 +139,58 @@ def test_networks_along_are_distinct_and_rise() -> None:
 
 
 def test_nothing_fits_says_what_would() -> None:
-    with pytest.raises(RequestError, match=r"params of at least 4\d\d.*loosen"):
+    with pytest.raises(
+        RequestError, match=r"along this rule fits.* 8 px\) needs params of at least 16.*loosen that.*free"
+    ):
         along(B0, RULES["efficientnet"], Budget(params=1e5))
+    with pytest.raises(RequestError, match=r"loosen these limits, or take a smaller baseline$"):
+        free(B0, following(RULES["efficientnet"]), Budget(macs=10, weights_bytes=10))
     with pytest.raises(
         RequestError, match=r"weights_bytes of at least .* and macs|macs of at least .* and weights_bytes"
     ):
         free(B0, following(RULES["efficientnet"]), Budget(macs=10, weights_bytes=10))
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"memory_bytes": 1e6},
+        {"params": 2.2e5, "activations": 1e7},
+        {"params": 1.5e5, "macs": 1e9},
+        {"activations": 2e4},
+    ],
+)
+def test_free_goes_down_to_the_smallest(limits: dict[str, float]) -> None:
+    """No single step up on an axis fits, and what a much smaller axis leaves for the others is used."""
+    model, budget = following(RULES["efficientnet"]), Budget(**limits)  # type: ignore[arg-type]
+    found = free(B0, model, budget)
+    by = [np.array([m]) for m in found.scaling]
+    ours = model.loss(*(B0.effective(axis, x) for axis, x in zip(AXES, by, strict=True)))[0]
+    draw = np.random.default_rng(0)
+    tried = [np.exp(draw.uniform(np.log(low), np.log(9), 100_000)) for low in (0.1, 1 / 100, 8 / 224)]
+    loss = model.loss(*(B0.effective(axis, x) for axis, x in zip(AXES, tried, strict=True)))
+    better = [x[loss < ours * (1 - 1e-12)] for x in tried]
+    assert found.binding and not fits(B0, better, budget).any()
+    assert min(found.scaling) < 1 / 8 and found.doubts == ()
+
+
+def test_what_is_beyond_the_farthest_end_is_said() -> None:
+    found = free(B0, following(RULES["depth"]), Budget(macs=1e12))
+    assert found.doubts == ("its depth, x128, is the largest that was looked at",) and found.binding == ()
+
+
+def test_along_a_rule_down_to_sides_of_eight_pixels() -> None:
+    found = along(B0, RULES["efficientnet"], Budget(macs=2e5))
+    assert B0.resolution_at(found.scaling.resolution) in (8, 9) and found.binding == ("macs",)
+
+
+def test_a_limit_beyond_all_numbers() -> None:
+    with pytest.raises(RequestError, match=r"macs never ends the growth .* give a lower limit$"):
+        along(B0, RULES["efficientnet"], Budget(macs=1e30))
+    with pytest.raises(
+        RequestError, match=r"macs never ends the growth .* too large to be counted; give a lower limit$"
+    ):
+        free(B0, following(RULES["efficientnet"]), Budget(macs=1e30))
 
 
 def test_a_limit_that_never_binds() -> None:
@@ -177,3 +224,14 @@ def test_a_rule_that_leaves_an_axis_alone() -> None:
     found = along(B0, Rule(depth=0, width=0.5, resolution=0.5), Budget(macs=2e9))
     assert found.scaling.depth == 1.0
     assert min(found.scaling.width, found.scaling.resolution) > 1
+
+
+@pytest.mark.parametrize("macs", [2e11, 3e11])
+def test_depth_alone_as_far_as_can_be_counted(macs: float) -> None:
+    """2^20 times the depth of B0 is more than can be counted: the search ends below, and says no wrong thing."""
+    found = design("efficientnet_b0", macs=macs, rule="depth")
+    assert 0.99 * macs < found.cost.macs <= macs < found.next_spent["macs"]
+    with pytest.raises(
+        RequestError, match=r"macs never ends the growth of efficientnet_b0 along this rule, up to 2\^1"
+    ):
+        design("efficientnet_b0", macs=1e30, rule="depth")

@@ -212,6 +212,7 @@ def test_the_same_name_is_the_same_value(name: str) -> None:
         ("", "unknown architecture ''; known: efficientnet_b0, "),
         (Path("somewhere/else"), "unknown architecture 'somewhere/else'"),
         ("nowhere.json", "cannot read architecture 'nowhere.json': No such file"),
+        ("a\0b.json", "is not a JSON text file: embedded null byte"),
     ],
 )
 def test_what_is_not_there(name: str | Path, message: str) -> None:

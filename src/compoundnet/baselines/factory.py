@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from compoundnet.architecture import Number
 from compoundnet.baselines.counts import Counts
-from compoundnet.cost import Cost, training_bytes
+from compoundnet.cost import Cost
 from compoundnet.errors import RequestError, foreign
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.baseline import Axis
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from torch import nn
 
     Floats: TypeAlias = NDArray[np.float64]
+
+T = TypeVar("T")
 
 __all__ = ["SIDE", "FactoryBaseline", "Scaled", "aside"]
 
@@ -64,6 +66,7 @@ class FactoryBaseline:
     resolution: int = SIDE
     side_step: int = 8
     counts: Counts = field(default_factory=Counts)
+    peaks: dict[tuple[float, float, int, int], int] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
@@ -108,8 +111,11 @@ class FactoryBaseline:
         return Cost(**{name: column.reshape(grid[0].shape) for name, column in columns.items()})
 
     def training_bytes(self, depth: "Floats", width: "Floats", resolution: "Floats", batch_size: int) -> "Floats":
-        """:func:`compoundnet.cost.training_bytes` of the counted costs: everything at once, so rather too much."""
-        return np.asarray(training_bytes(self.costs(depth, width, resolution), batch_size), float)
+        """Of a step on the meta device, counted one by one; each network once."""
+        grid = np.broadcast_arrays(depth, width, self._sides(np.asarray(resolution, float)))
+        rows = zip(*(axis.ravel() for axis in grid), strict=True)
+        each = [self._training_peak(float(d), float(w), int(s), batch_size) for d, w, s in rows]
+        return np.array(each, float).reshape(grid[0].shape)
 
     def resolution_at(self, multiplier: float) -> int:
         """The nearest multiple of ``side_step`` pixels; at 1 the baseline's own side."""
@@ -167,15 +173,29 @@ class FactoryBaseline:
         Raises:
             RequestError: the factory raises, or its module does for images of that side.
         """
-        import torch
-
         from compoundnet.nn.counting import count
+
+        return self._measured(depth, width, side, lambda module: count(module, side))
+
+    def _training_peak(self, depth: float, width: float, side: int, batch_size: int) -> int:
+        from compoundnet.baselines.peak import training_step_bytes
+
+        key = (depth, width, side, batch_size)
+        if key not in self.peaks:
+            self.peaks[key] = self._measured(
+                depth, width, side, lambda module: training_step_bytes(module, side, batch_size)
+            )
+        return self.peaks[key]
+
+    def _measured(self, depth: float, width: float, side: int, measure: "Callable[[nn.Module], T]") -> T:
+        """What ``measure`` finds of one network on the meta device; RequestError in its name if it raises."""
+        import torch
 
         with torch.device("meta"):
             module = self.build(Multipliers(depth, width, side / self.resolution))
         try:
             with aside():
-                return count(module, side)
+                return measure(module)
         except (Exception, SystemExit) as error:  # whatever the module does with images of this size
             raise RequestError(
                 f"network {self.name} at depth {depth:g}, width {width:g} cannot take images of {side} x {side}: "

@@ -29,16 +29,16 @@ def is_factory(name: str) -> bool:
 
 
 def open_baseline(
-    name: str | Path | Architecture,
+    name: str | Path | Architecture | Callable[..., Any],
     resolution: int | None = None,
     *,
     scales: Collection[Axis] = AXES,
     tell: Callable[[str], None] = silent,
 ) -> Baseline:
-    """The baseline of a zoo name, a JSON file, ``package.module:factory``, or an Architecture.
+    """The baseline of a zoo name, a JSON file, ``package.module:factory``, an Architecture, or a factory itself.
 
     Args:
-        name: the name, the file or the architecture.
+        name: the name, the file, the architecture or the function; of the last, counts are kept for this call alone.
         resolution: side of a factory's baseline in pixels, 224 unless it is given.
         scales: the axes that will be scaled; what a factory makes of the others is not tried.
         tell: hears now and then how many of a factory's networks have been counted.
@@ -47,17 +47,27 @@ def open_baseline(
         RequestError: no such name, file, module or function, or a factory that raises, returns no module, ignores
             the depth or width that is to be scaled, or takes no images of another side.
     """
-    if isinstance(name, str) and is_factory(name):
+    if callable(name) or (isinstance(name, str) and is_factory(name)):
         if resolution is not None:
             check_whole("base-resolution", resolution, most=_LARGEST_SIDE)
         side = SIDE if resolution is None else resolution
-        factory = _imported(name)
-        counts = Counts(counts_file(name, factory, side), tell)
+        if isinstance(name, str):
+            factory = _imported(name)
+            counts = Counts(counts_file(name, factory, side), tell)
+        else:
+            factory, name = name, _called(name)
+            factory, counts = _accepting(name, factory), Counts(tell=tell)
         return _tried(FactoryBaseline(name, factory, side, counts=counts), scales)
     if resolution is not None:
         raise RequestError(f"resolution {resolution} goes with a factory; {name} has its own")
     arch = name if isinstance(name, Architecture) else zoo.architecture(name)
     return ArchitectureBaseline(arch)
+
+
+def _called(factory: Callable[..., Any]) -> str:
+    """What people call a function; of an object that can be called, its class."""
+    name: str = getattr(factory, "__name__", type(factory).__name__)
+    return name
 
 
 def _imported(name: str) -> Callable[..., Any]:

@@ -1,5 +1,6 @@
 """Verbs that need no torch: list, describe, scale."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,7 @@ from compoundnet.errors import RequestError
 from compoundnet.files import write_atomically
 from compoundnet.scaling import Rule, scale
 from compoundnet.scaling.compound import find as find_rule
+from compoundnet.scaling.compound import read_rule as read_file
 from compoundnet.summary import describe, stage_rows
 from compoundnet.units import SPACE, human
 from compoundnet.zoo import architecture as find
@@ -121,8 +123,16 @@ def _scale(
 
 
 def read_rule(name: str) -> Rule:
-    """A published rule by its name, or the one in a JSON file, such as compoundnet coefficients leaves."""
-    return Rule.from_file(Path(name)) if name.endswith(".json") else find_rule(name)
+    """A published rule by its name, or the one in a JSON file, such as compoundnet coefficients leaves.
+
+    Where the study that found it does not support it, standard error says so.
+    """
+    if not name.endswith(".json"):
+        return find_rule(name)
+    rule, doubt = read_file(name)
+    if doubt is not None:
+        print(f"{name}: its study does not support it: {doubt}", file=sys.stderr)
+    return rule
 
 
 def _relative(before: Cost, after: Cost) -> dict[str, float]:

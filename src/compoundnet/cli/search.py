@@ -10,10 +10,9 @@ import tyro
 
 from compoundnet.checks import check_outside, check_whole
 from compoundnet.cli.arguments import Arch, Data, Json, Output, call, print_json, value_of
+from compoundnet.cli.describe import read_rule
 from compoundnet.cli.process import stoppable
 from compoundnet.errors import RequestError
-from compoundnet.scaling import Rule
-from compoundnet.scaling.compound import find
 from compoundnet.search.engine.helpers import helpers
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.progress import telling
@@ -230,9 +229,7 @@ def _named(rules: Sequence[str]) -> dict[str, list[float] | None]:
         if name in named:
             raise RequestError(f"rules have {name!r} twice; give each a name of its own")
         named[name] = None
+        read = read_rule(text)
         if path.suffix == ".json":
-            read = Rule.from_file(path)
             named[name] = [read.depth, read.width, read.resolution]
-        else:
-            find(name)
     return named

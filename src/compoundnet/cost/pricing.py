@@ -23,7 +23,10 @@ class Cost:
     """Costs of one network (ints), or of many (int64 arrays of one shape).
 
     ``macs``: multiply-adds of convolutions and linear layers for one image, squeeze-excitation
-    included. ``activations``: elements these layers write (Dollar et al. 2021).
+    included. ``activations``: elements these layers write (Dollar et al. 2021). ``weights_bytes``: parameters
+    and buffers. ``inference_bytes``: peak for one image, weights included; ``training_bytes_per_image``: what one
+    image leaves for the backward pass. Both float32 and with channels last, the layout in which this package runs
+    and trains networks; contiguous ones take up to 15 % more in inference, for the copies that convolutions make.
     """
 
     params: Any

@@ -15,7 +15,7 @@ from compoundnet.errors import FailureError, RequestError
 from compoundnet.nn import Network, build, folded
 from compoundnet.scaling.latency import Setting
 
-__all__ = ["ENGINES", "Run", "prepare", "prepared", "torch_threads", "versions"]
+__all__ = ["ENGINES", "Run", "check_runnable", "prepare", "prepared", "torch_threads", "versions"]
 
 Run: TypeAlias = Callable[[], Any]
 """Runs one batch and returns its logits (N, classes), a tensor or a NumPy array, once they are there."""
@@ -43,10 +43,7 @@ def prepared(network: Network, images: Tensor, setting: Setting) -> Run:
     The engines of torch take their number of threads from the process: call it inside :func:`torch_threads`.
     Errors as :func:`prepare`.
     """
-    for package in _PACKAGES.get(setting.engine, ()):
-        _imported(package, setting)
-    if setting.device == "cuda" and not torch.cuda.is_available():
-        raise RequestError("device 'cuda' cannot be used: torch finds no CUDA device; try cpu")
+    check_runnable(setting)
     try:
         run = ENGINES[setting.engine](network, images, setting)
         run()
@@ -55,6 +52,14 @@ def prepared(network: Network, images: Tensor, setting: Setting) -> Run:
             raise  # not an engine's; torch, its compiler and OpenVINO raise RuntimeErrors
         raise FailureError(f"{setting.engine} cannot run {network.architecture.name}: {_first_line(error)}") from error
     return run
+
+
+def check_runnable(setting: Setting) -> None:
+    """RequestError: a package of the engine is not installed, or there is no such device."""
+    for package in _PACKAGES.get(setting.engine, ()):
+        _imported(package, setting)
+    if setting.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("device 'cuda' cannot be used: torch finds no CUDA device; try cpu")
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from typing import TypeAlias
 import torch
 
 from compoundnet.architecture import Architecture
-from compoundnet.deploy.engines import prepare, torch_threads, versions
+from compoundnet.deploy.engines import check_runnable, prepare, torch_threads, versions
 from compoundnet.deploy.probes import probes
 from compoundnet.deploy.timing import Timing, measure
 from compoundnet.scaling.latency import DeviceProfile, Setting, fit
 from compoundnet.zoo import architecture
 
-__all__ = ["LEAST_NETWORKS", "measure_architecture_ms", "measure_architectures_ms", "profile_device"]
+__all__ = ["LEAST_NETWORKS", "differences", "machine_here", "measure_architecture_ms", "measure_architectures_ms"]
+__all__ += ["profile_device"]
 
 Note: TypeAlias = Callable[[str], None]
 
@@ -60,7 +61,7 @@ def profile_device(setting: Setting, minutes: float = 5.0, note: Note | None = N
     reference_ms = median(t.median_ms / r for t, r in zip(timings, relative, strict=True))
     prices, error = fit(networks, [r * reference_ms for r in relative], setting.batch_size)
     return DeviceProfile(
-        setting=setting, machine=_machine(setting), prices_ms=prices, error=error, networks=len(networks),
+        setting=setting, machine=machine_here(setting), prices_ms=prices, error=error, networks=len(networks),
         reference_ms=reference_ms, versions=versions(setting), measured=datetime.now(UTC).isoformat("T", "seconds"),
     )  # fmt: skip
 
@@ -98,8 +99,24 @@ def _tell_of_others(timings: Sequence[Timing], tell: Note) -> None:
         tell(f"other processes used the CPU in {retaken + disturbed} of {taken} rounds; {retaken} were retaken")
 
 
-def _machine(setting: Setting) -> str:
-    """The device in words."""
+def differences(profile: DeviceProfile) -> list[str]:
+    """How what would be measured here differs from what was profiled, a line each: the machine, a library's version.
+
+    Raises:
+        RequestError: a package of the engine is missing, or there is no such device.
+    """
+    here = {"machine": machine_here(profile.setting), **versions(profile.setting)}
+    then = {"machine": profile.machine, **profile.versions}
+    return [
+        f"the profile is of another {name}: {then.get(name, 'one that it does not name')}, not {now}"
+        for name, now in here.items()
+        if then.get(name) != now
+    ]
+
+
+def machine_here(setting: Setting) -> str:
+    """The device in words. RequestError: there is none."""
+    check_runnable(setting)
     if setting.device == "cuda":
         return torch.cuda.get_device_name()
     try:

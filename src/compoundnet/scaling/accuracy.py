@@ -12,13 +12,13 @@ proportional to that of ln d + 2 ln w + 2 ln r: p_d k_d d^-p_d = p_w k_w w^-p_w 
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compoundnet.architecture import Number
-from compoundnet.checks import check_number, check_whole, finite
+from compoundnet.checks import check_number, check_text, check_whole, finite
 from compoundnet.errors import RequestError
 from compoundnet.scaling.compound import Multipliers, Rule
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float64]
 
-__all__ = ["AccuracyModel", "Studied", "Term", "fit", "following", "read_model"]
+__all__ = ["AccuracyModel", "Studied", "Term", "baseline_in_words", "fit", "following", "read_model"]
 
 # Top-1 errors of B0 and B7, 22.9 and 15.7 % over a realised factor of 97.8 (Tan & Le 2019, Table 2): 0.082.
 _SLOPE = math.log(22.9 / 15.7) / math.log(97.8)
@@ -36,20 +36,32 @@ _NO_SHARE = 1e-6
 _POWERS = (0.05, 4.0)  # what a fit looks for; beyond, an axis is flat or a cliff
 _SAME = 1e-6  # relative
 _LEFT_OVER = 2  # networks more than numbers to be fitted, which tell how far they are off
+_NOTHING = 1e-9  # of the largest error: less than that is rounding, and brings nothing
+_STEEPEST = 1e6  # a power; a rule with hardly a share for an axis asks for 1e5
 _SPREAD = math.sqrt(2)  # networks of one cost lie nearer together; they cannot say what more of everything brings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Term:
-    """``weight * x^-power``: what is lost for want of one axis."""
+    """``weight * x^-power``: what is lost for want of one axis.
+
+    Raises:
+        RequestError: a number that is negative or not finite, or a power beyond a million.
+    """
 
     weight: float
     power: float
+
+    def __post_init__(self) -> None:
+        check_number("weight", self.weight, lambda x: x >= 0, "be a finite number that is not negative")
+        check_number("power", self.power, lambda x: 0 <= x <= _STEEPEST, f"lie in 0..{_STEEPEST:g}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Studied:
     """What a fitted model rests on: distinct networks, the least and most of each axis, as realised, and of d w^2 r^2.
+
+    ``baseline`` is what was scaled, in the words of :func:`baseline_in_words`; None where that is not known.
 
     Raises:
         RequestError: numbers that cannot be.
@@ -60,9 +72,12 @@ class Studied:
     most: Multipliers
     cheapest: float
     dearest: float
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         check_whole("networks", self.networks)
+        if self.baseline is not None:
+            check_text("baseline", self.baseline, baseline_in_words("efficientnet_b0", 224))
         for name in ("least", "most"):
             ends = getattr(self, name)
             if not isinstance(ends, (list, tuple)) or len(ends) != 3 or not all(finite(x) and x > 0 for x in ends):
@@ -80,7 +95,7 @@ class AccuracyModel:
     and ``studied`` what it rests on; None without a fit.
 
     Raises:
-        RequestError: a number that is negative or not finite.
+        RequestError: an axis without a term, or a number that is negative or not finite.
     """
 
     depth: Term
@@ -91,10 +106,10 @@ class AccuracyModel:
     studied: Studied | None = None
 
     def __post_init__(self) -> None:
-        terms = (self.depth, self.width, self.resolution)
-        numbers = [self.floor, *(n for term in terms for n in (term.weight, term.power))]
-        if not all(finite(n) and n >= 0 for n in numbers):
-            raise RequestError(f"accuracy model is {self!r:.200}; its numbers must be finite and not negative")
+        for axis in Multipliers._fields:
+            if not isinstance(getattr(self, axis), Term):
+                raise RequestError(f"{axis} is {getattr(self, axis)!r:.60}; it must be a Term of a weight and a power")
+        check_number("floor", self.floor, lambda x: x >= 0, "be a finite number that is not negative")
         if self.deviation is not None:
             check_number("deviation", self.deviation, lambda x: x >= 0, "be a share, such as 0.01")
 
@@ -112,10 +127,12 @@ class AccuracyModel:
         term: Term = getattr(self, axis)
         return term.weight > 0 and term.power > 0
 
-    def doubts(self, sizes: Multipliers) -> Iterator[str]:
-        """Why a network of these realised multipliers may be worse than the fit says, a line each."""
+    def doubts(self, sizes: Multipliers, baseline: str | None = None) -> Iterator[str]:
+        """Why a network of these realised multipliers of ``baseline`` may be worse than the fit says, a line each."""
         if self.studied is None:
             return
+        if baseline and self.studied.baseline and baseline != self.studied.baseline:
+            yield f"the study was of {self.studied.baseline}, and what it found need not hold for {baseline}"
         for axis, x, least, most in zip(Multipliers._fields, sizes, self.studied.least, self.studied.most, strict=True):
             if self.counts(axis) and not least * (1 - _SAME) <= x <= most * (1 + _SAME):
                 yield f"its {axis}, x{x:.3g}, lies beyond what was studied, x{least:.3g} to x{most:.3g}"
@@ -141,6 +158,11 @@ class AccuracyModel:
             )
         except (TypeError, KeyError, AttributeError) as error:
             raise RequestError(f"not an accuracy model: {error}") from error
+
+
+def baseline_in_words(name: str, resolution: int) -> str:
+    """What is scaled, so that studies and designs of the same can be told from others: its name and its side."""
+    return f"{name} at {resolution} px"
 
 
 def following(rule: Rule, slope: float = _SLOPE) -> AccuracyModel:
@@ -193,7 +215,8 @@ def fit(
     (floor, *scale), residual = linear(powers)
     terms = [Term(weight=0.0, power=0.0)] * 3
     for axis, k, p in zip(varied, scale, powers, strict=True):
-        terms[axis] = Term(weight=float(k), power=float(p))
+        if k * x[:, axis].min() ** -p > _NOTHING * error.max():
+            terms[axis] = Term(weight=float(k), power=float(p))
     freedom = 1 - _numbers(len(varied)) / len(x)
     return AccuracyModel(
         depth=terms[0],
@@ -229,6 +252,8 @@ def _table(
         raise RequestError("a multiplier, an accuracy or a weight is not finite; leave such networks out")
     if (x <= 0).any() or (weight <= 0).any():
         raise RequestError("a multiplier or a weight is not positive; leave such networks out")
+    if (y < 0).any() or (y > 1).any():
+        raise RequestError(f"accuracies are {y.min():g} to {y.max():g}; they are shares, 0..1: 50 % is 0.5")
     return x, 1 - y, weight
 
 
@@ -260,10 +285,15 @@ def _check_enough(x: "Floats", axes: int) -> None:
         )
 
 
-def read_model(path: Path) -> AccuracyModel:
-    """The accuracy model in the ``result.json`` of a study, or in a study's folder. RequestError: there is none."""
-    path = path / "result.json" if path.is_dir() else path
+def read_model(path: str | Path) -> AccuracyModel:
+    """The accuracy model in the ``result.json`` of a study, or in a study's folder, and what the study was of.
+
+    Raises:
+        RequestError: there is none.
+    """
+    path = Path(path)
     try:
+        path = path / "result.json" if path.is_dir() else path
         record = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise RequestError(f"cannot read study {str(path)!r}: {error.strerror}") from error
@@ -275,6 +305,21 @@ def read_model(path: Path) -> AccuracyModel:
             f"{str(path)!r} holds no accuracy model; the result.json of a study does, if its networks were enough"
         )
     try:
-        return AccuracyModel.from_json(model)
+        found = AccuracyModel.from_json(model)
     except RequestError as error:
         raise RequestError(f"study {str(path)!r}: {error}") from error
+    if found.studied is None:
+        return found
+    baseline = _baseline_of(record.get("request")) or found.studied.baseline
+    return replace(found, studied=replace(found.studied, baseline=baseline))
+
+
+def _baseline_of(request: Any) -> str | None:
+    """What the request of a study says that was scaled, an architecture or a factory; None if it does not say."""
+    match request:
+        case {
+            "baseline": {"architecture": {"name": str(name), "resolution": int(side)}}
+            | {"factory": str(name), "resolution": int(side)}
+        }:
+            return baseline_in_words(name, side)
+    return None

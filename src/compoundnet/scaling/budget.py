@@ -23,6 +23,7 @@ _UNITS: dict[Unit, Mapping[str, float]] = {
 }
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)\s*")
 _EXAMPLE: dict[Unit, str] = {"count": "1.8G, 20M or 300000", "bytes": "64MB, 8GiB or 2000000", "ms": "15, 15ms or 0.5s"}
+_VAST = 1e18  # beyond the prefixes, and what a person can read without an exponent
 _NUMBERS: dict[Unit, str] = {"count": "1.8e9", "bytes": "64e6", "ms": "15"}
 
 
@@ -146,18 +147,18 @@ def _why(unit: Unit, suffix: str | None) -> str:
     if unit == "count" and suffix.endswith(("B", "b")):
         return f"it counts operations or elements, not bytes: write it without B, such as {_EXAMPLE[unit]}"
     if unit == "bytes" and (suffix in _PREFIXES or suffix.endswith("b")):
-        return f"bytes end in B, such as {_EXAMPLE[unit]}"
+        return f"m is milli and b are bits; bytes end in B, such as {_EXAMPLE[unit]}"
     return f"{suffix!r} is no unit of it; write it such as {_EXAMPLE[unit]}"
 
 
 def shown(name: str, value: float) -> str:
-    """A cost as people read it: ``1.80 G``, ``64.0 MB``, ``15.0 ms``."""
+    """A cost as people read it: ``1.80 G``, ``64.0 MB``, ``15 ms``, ``40,000 ms``."""
     from compoundnet.units import SPACE, human, human_bytes
 
     unit = next(limit.unit for limit in LIMITS if limit.name == name)
     if unit == "ms":
-        return f"{value:.3g}{SPACE}ms"
-    if value < 1:
+        return f"{value:,.0f}{SPACE}ms" if 999.5 <= value < _VAST else f"{value:.3g}{SPACE}ms"
+    if not 1 <= value < _VAST:
         return f"{value:.3g}"
     return human_bytes(value) if unit == "bytes" else human(value)
 

@@ -24,7 +24,23 @@ from compoundnet.errors import RequestError, unknown
 from compoundnet.zoo import architecture
 from compoundnet.zoo.efficientnet import V1
 
-__all__ = ["RULES", "Multipliers", "Rule", "Shipped", "find", "opened", "scale", "shipped"]
+__all__ = [
+    "LEAST_SIDE",
+    "RULES",
+    "Multipliers",
+    "Rule",
+    "RuleInFile",
+    "Shipped",
+    "find",
+    "opened",
+    "read_rule",
+    "scale",
+    "shipped",
+]
+
+
+LEAST_SIDE = 8
+"""Pixels of the smallest network that scaling makes, unless its baseline has fewer."""
 
 
 class Multipliers(NamedTuple):
@@ -77,24 +93,13 @@ class Rule:
         )
 
     @classmethod
-    def from_file(cls, path: Path) -> "Rule":
+    def from_file(cls, path: str | Path) -> "Rule":
         """The rule in a JSON file: depth, width, resolution (shares) and factor, at the top or under ``rule``.
 
         Raises:
             RequestError: no such file, or none of a rule.
         """
-        try:
-            record = json.loads(path.read_text(encoding="utf-8-sig"))
-            values = record.get("rule", record)
-            return cls(**{name: values[name] for name in ("depth", "width", "resolution", "factor")})
-        except OSError as error:
-            raise RequestError(f"cannot read rule {str(path)!r}: {error.strerror}") from error
-        except RequestError as error:
-            raise RequestError(f"rule {str(path)!r}: {error}") from error
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise RequestError(
-                f"{str(path)!r} is no rule; it must hold depth, width, resolution and factor as numbers"
-            ) from error
+        return read_rule(path).rule
 
     @property
     def coefficients(self) -> Multipliers:
@@ -118,6 +123,32 @@ class Rule:
             return self.multipliers(float(self.factor) ** float(phi))
         except (OverflowError, RequestError) as error:
             raise RequestError(f"phi is {phi!r}; {self.factor:g}^phi is no cost factor for a network") from error
+
+
+class RuleInFile(NamedTuple):
+    """A rule, and why the study that found it does not support it; None where it does, or says nothing of it."""
+
+    rule: Rule
+    doubt: str | None
+
+
+def read_rule(path: str | Path) -> RuleInFile:
+    """The rule in a JSON file, as :meth:`Rule.from_file`, with what its study says against it; errors as there."""
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        values = record.get("rule", record)
+        rule = Rule(**{name: values[name] for name in ("depth", "width", "resolution", "factor")})
+    except OSError as error:
+        raise RequestError(f"cannot read rule {str(path)!r}: {error.strerror}") from error
+    except RequestError as error:
+        raise RequestError(f"rule {str(path)!r}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise RequestError(
+            f"{str(path)!r} is no rule; it must hold depth, width, resolution and factor as numbers"
+        ) from error
+    if record.get("supported") is not False:
+        return RuleInFile(rule, None)
+    return RuleInFile(rule, " ".join(str(record.get("doubt") or "it does not say why").split()))
 
 
 _PAPER = Rule.from_coefficients(1.2, 1.1, 1.15)
@@ -153,7 +184,7 @@ def scale(
     258
 
     Raises:
-        RequestError: both or neither way asked for, an unknown rule, or a multiplier that makes no network.
+        RequestError: both or neither way asked for, an unknown rule, a multiplier that makes no network or a tiny one.
     """
     arch = opened(arch)
     axes = {"depth": depth, "width": width, "resolution": resolution}
@@ -165,11 +196,22 @@ def scale(
         )
     if phi is None:
         if rule is not None:
-            raise RequestError(f"rule {rule!r} goes with phi; multipliers of the axes need none")
+            given = f"rule {rule!r}" if isinstance(rule, str) else "a rule"
+            raise RequestError(f"{given} goes with phi; multipliers of depth, width and resolution need none")
         d, w, r = (1.0 if m is None else _multiplier(axis, m) for axis, m in axes.items())
-        return arch.scaled(depth=d, width=w, resolution=r)
+        return _large_enough(arch.scaled(depth=d, width=w, resolution=r), arch, f"resolution multiplier is {r:g}")
     by = find(rule).at(phi)
-    return arch.scaled(depth=by.depth, width=by.width, resolution=by.resolution, name=f"{arch.name}_phi{phi:g}")
+    scaled = arch.scaled(depth=by.depth, width=by.width, resolution=by.resolution, name=f"{arch.name}_phi{phi:g}")
+    return _large_enough(scaled, arch, f"phi is {phi:g}")
+
+
+def _large_enough(scaled: Architecture, base: Architecture, given: str) -> Architecture:
+    """``scaled``, unless hardly a pixel of its images is left."""
+    if scaled.resolution < min(LEAST_SIDE, base.resolution):
+        raise RequestError(
+            f"{given}; of {base.resolution} px that leaves {scaled.resolution}, and networks have at least {LEAST_SIDE}"
+        )
+    return scaled
 
 
 def _multiplier(axis: str, value: float) -> float:

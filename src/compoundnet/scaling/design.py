@@ -10,7 +10,7 @@ from compoundnet.architecture import Architecture
 from compoundnet.checks import check_yes_or_no
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
-from compoundnet.scaling.accuracy import AccuracyModel, following
+from compoundnet.scaling.accuracy import AccuracyModel, baseline_in_words, following
 from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Baseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.compound import Multipliers, Rule, find, opened
@@ -97,20 +97,21 @@ def design(
         architecture=start.realised(by),
         cost=found.cost,
         scaling=by,
-        exact=start.exact,
+        exact=start.exact and not found.doubts,
         binding=found.binding,
         spent=found.spent,
         next_scaling=found.next_scaling and plain(start, found.next_scaling),
         next_cost=found.next_cost,
         next_spent=found.next_spent,
         phi=_phi(found, shares) if ranks is None else None,
-        doubts=tuple(_doubts(start, ranks, by)),
+        doubts=(*found.doubts, *_doubts(start, ranks, by)),
     )
 
 
 def _doubts(baseline: Baseline, ranks: AccuracyModel | None, by: Multipliers) -> Iterator[str]:
     if ranks is not None:
-        yield from ranks.doubts(_realised(baseline, by))
+        studied = baseline_in_words(baseline.name, baseline.resolution_at(1.0))
+        yield from ranks.doubts(_realised(baseline, by), studied)
     if baseline.caution:
         yield baseline.caution
 
@@ -142,7 +143,7 @@ def _opened(baseline: str | Path | Architecture | Baseline) -> Baseline:
     if not hasattr(baseline, "breakpoints"):
         raise RequestError(
             f"baseline is {baseline!r:.60}; give a name, a JSON file, an Architecture, or for a factory "
-            "compoundnet.baselines.open_baseline('package.module:factory')"
+            "what compoundnet.baselines.open_baseline makes of it"
         )
     return baseline
 

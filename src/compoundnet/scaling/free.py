@@ -7,7 +7,8 @@ need to be as good, and most cannot afford that side.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compoundnet.errors import RequestError
@@ -15,7 +16,17 @@ from compoundnet.scaling.accuracy import AccuracyModel
 from compoundnet.scaling.baseline import AXES, Axis, Baseline
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.compound import Multipliers
-from compoundnet.scaling.solver import Found, Latency, Price, choices, found_at, nothing_fits, overstepping, pricer
+from compoundnet.scaling.solver import (
+    Found,
+    Latency,
+    Price,
+    choices,
+    found_at,
+    never_ends,
+    nothing_fits,
+    overstepping,
+    pricer,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,19 +34,24 @@ if TYPE_CHECKING:
 
     Floats: TypeAlias = NDArray[np.float64]
 
+_Ends: TypeAlias = dict[Axis, tuple[float, float]]
+_Grid: TypeAlias = "dict[Axis, Floats]"
+
 __all__ = ["free"]
 
-_AXIS = (1 / 8, 8.0)  # multipliers of one axis, to begin with
-_FARTHEST = 128.0
-_AXIS_COUNTED = (1 / 2, 4.0)  # where every network must be built to be counted
+_EXACT = (2.0**-20, 8.0)  # multipliers of one axis, to begin with; at the first any size is the smallest there is
+_COUNTED = (1 / 2, 4.0)  # where every network must be built to be counted
+_FARTHEST = 128.0  # and its inverse
 _SPARSE = 8  # of the depths and widths that are taken first, every so many
 
 
 def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Latency | None = None) -> Found:
-    """The best network by ``model`` that fits ``budget``, among all distinct ones from an eighth of each axis on.
+    """The best network by ``model`` that fits ``budget``, among all distinct ones with sides of 8 pixels or more.
 
     Upward an axis is looked at up to 8 times the baseline's, and twice as far, up to 128 times, while the best
-    stands at that end. A baseline that is not exact is looked at on its grid, from a half and up to 4 times.
+    stands at that end. A baseline that is not exact is looked at on its grid, from a half to 4 times; twice as far
+    up likewise, and down, to a 128th, while the best, or nothing, stands at that end. Where the best stands at an
+    end all the same, the answer says so.
 
     An axis that counts for nothing in the model stays as it is, or shrinks where otherwise nothing fits; of equally
     good networks that with the fewest MACs is taken.
@@ -43,8 +59,6 @@ def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Late
     Raises:
         RequestError: nothing fits, no limit bounds every axis, or nothing counts in the model.
     """
-    import numpy as np
-
     if not budget.bounds_all:
         raise RequestError(
             f"{' and '.join(budget.limits())} alone does not limit the resolution; "
@@ -52,37 +66,105 @@ def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Late
         )
     if not any(model.counts(axis) for axis in AXES):
         raise RequestError("by this accuracy model no axis makes a network better, so it cannot choose; take a rule")
-    low, high = _AXIS if baseline.exact else _AXIS_COUNTED
     price = pricer(baseline, budget, latency)
-    ends = dict.fromkeys(AXES, high)
+    ends: _Ends = dict.fromkeys(AXES, _EXACT if baseline.exact else _COUNTED)
+    refused: dict[Axis, str] = {}
+    shrunk = False  # what counts for nothing
     while True:
-        grid = {a: choices(baseline, a, low, ends[a]) if model.counts(a) else np.ones(1) for a in AXES}
+        grid = _grid(ends, baseline, model, shrunk)
         found = _best_on(baseline, grid, model, budget, price)
-        if found is None:
-            for axis in AXES:
-                if not model.counts(axis):
-                    grid[axis] = choices(baseline, axis, low, 1.0)
-            found = _best_on(baseline, grid, model, budget, price)
-        if found is None:
-            least = (grid["depth"][:1], grid["width"][:1], grid["resolution"][:1])
-            raise nothing_fits(baseline, least, price(least)[1], budget)
-        at_end = [a for a in AXES if model.counts(a) and getattr(found.scaling, a) == grid[a][-1]]
-        if not at_end or not baseline.exact or max(ends[a] for a in at_end) >= _FARTHEST:
-            return found
-        ends |= {a: 2 * ends[a] for a in at_end}
+        wider, why = _widened(ends, grid, found, baseline, model, refused)
+        refused |= why
+        if wider != ends:
+            ends = wider
+        elif found is None and not shrunk:
+            shrunk = True
+        else:
+            break
+    doubts = [
+        f"{axis} was looked at from x{ends[axis][0]:g} to x{ends[axis][1]:g} only: {why}"
+        for axis, why in refused.items()
+    ]
+    if found is None:
+        least = (grid["depth"][:1], grid["width"][:1], grid["resolution"][:1])
+        where = "with a side of 8 px or more" if baseline.exact else "on the grid that was looked at"
+        raise nothing_fits(baseline, least, price(least)[1], budget, where, doubts)
+    return replace(found, doubts=(*doubts, *_ended(ends, grid, found, baseline, model, refused)))
 
 
-def _best_on(
-    baseline: Baseline, grid: dict[Axis, "Floats"], model: AccuracyModel, budget: Budget, price: Price
-) -> Found | None:
-    """The best network on a grid of multipliers; None if none fits."""
+def _grid(ends: _Ends, baseline: Baseline, model: AccuracyModel, shrunk: bool) -> _Grid:
+    """The multipliers between the ends; of an axis that counts for nothing 1 alone, or if ``shrunk`` none above."""
+    import numpy as np
+
+    return {
+        axis: choices(baseline, axis, ends[axis][0], ends[axis][1] if model.counts(axis) else 1.0)
+        if shrunk or model.counts(axis)
+        else np.ones(1)
+        for axis in AXES
+    }
+
+
+def _widened(
+    ends: _Ends, grid: _Grid, found: Found | None, baseline: Baseline, model: AccuracyModel, closed: Iterable[Axis]
+) -> tuple[_Ends, dict[Axis, str]]:
+    """The ends, twice as far where the best stands at one, but for axes that are closed; and why others are now."""
+    wider, refused = dict(ends), {}
+    for axis in (a for a in AXES if a not in closed):
+        (low, high), (at_low, at_high) = ends[axis], _at_ends(grid[axis], axis, found, model)
+        beyond = (
+            low / 2 if at_low and low > 1 / _FARTHEST else low,
+            2 * high if at_high and high < _FARTHEST else high,
+        )
+        try:  # a factory may build nothing there
+            for end in set(beyond) - {low, high}:
+                baseline.costs(*(end if a == axis else 1.0 for a in AXES))
+        except RequestError as error:
+            refused[axis] = str(error)
+        else:
+            wider[axis] = beyond
+    return wider, refused
+
+
+def _at_ends(multipliers: "Floats", axis: Axis, found: Found | None, model: AccuracyModel) -> tuple[bool, bool]:
+    """Whether the best has the first multiplier of an axis, as what does not fit would want, and the last."""
+    counts = model.counts(axis)
+    own = multipliers[0] if found is None else getattr(found.scaling, axis)
+    low = bool(own == multipliers[0]) and (counts or len(multipliers) > 1)
+    return low, found is not None and counts and bool(own == multipliers[-1])
+
+
+def _ended(
+    ends: _Ends, grid: _Grid, found: Found, baseline: Baseline, model: AccuracyModel, closed: Iterable[Axis]
+) -> Iterator[str]:
+    """Where the best stands at an end beyond which there would be more, a line each."""
+    for axis in (a for a in AXES if a not in closed):
+        at_low, at_high = _at_ends(grid[axis], axis, found, model)
+        more = choices(baseline, axis, ends[axis][0] / 2, 1.0)[0] < grid[axis][0] and not baseline.exact
+        if at_high or (at_low and more):
+            own = getattr(found.scaling, axis)
+            yield f"its {axis}, x{own:.3g}, is the {'largest' if at_high else 'smallest'} that was looked at"
+
+
+def _best_on(baseline: Baseline, grid: _Grid, model: AccuracyModel, budget: Budget, price: Price) -> Found | None:
+    """The best network on a grid of multipliers; None if none fits.
+
+    Where each must be built, none is if the smallest does not fit, as if costs never fell.
+    """
+    import numpy as np
 
     def overstep(at: Any) -> Any:
         d, w, r = (grid[axis][i] for axis, i in zip(AXES, at, strict=True))
         return overstepping(price((d, w, r))[1], budget)
 
+    if not baseline.exact and overstep(np.zeros((3, 1), int))[0] > 1:
+        return None
     size = {axis: baseline.effective(axis, grid[axis]) for axis in AXES}
-    best, at = _search(size, model, overstep)
+    try:
+        best, at = _search(size, model, overstep)
+    except RequestError as error:
+        if not baseline.exact:  # what a factory says of itself
+            raise
+        raise never_ends(baseline, budget, "before its costs are too large to be counted") from error
     return None if math.isinf(best) else _cheapest(grid, size, at, model, budget, price)
 
 
@@ -90,7 +172,8 @@ def _search(size: dict[Axis, "Floats"], model: AccuracyModel, overstep: Callable
     """The least loss of any triple of indices that does not overstep, and all triples that have it."""
     import numpy as np
 
-    depth, width, resolution = (model.lost(axis, size[axis]) for axis in AXES)
+    with np.errstate(over="ignore"):  # of next to nothing of an axis
+        depth, width, resolution = (model.lost(axis, size[axis]) for axis in AXES)
 
     def loss(pairs: Any, sides: Any) -> Any:
         return depth[pairs[0]] + width[pairs[1]] + resolution[sides]
@@ -145,7 +228,7 @@ def _first(holds: Callable[[Any], Any], ends: Any) -> Any:
 
 
 def _cheapest(
-    grid: dict[Axis, "Floats"],
+    grid: _Grid,
     size: dict[Axis, "Floats"],
     at: Any,
     model: AccuracyModel,

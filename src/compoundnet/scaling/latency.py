@@ -38,6 +38,7 @@ Device: TypeAlias = Literal["cpu", "cuda"]
 FORMAT = 1
 _ON_CUDA = ("eager", "compiled")
 _FOLDS = 10
+_MOST_THREADS = 1024  # beyond, PyTorch may crash without a word
 _CHUNK = 16384  # candidates priced at a time: the walk's arrays then stay in the processor's cache
 
 
@@ -57,7 +58,7 @@ class Setting:
     def __post_init__(self) -> None:
         check_choice("engine", self.engine, get_args(Engine))
         check_choice("device", self.device, get_args(Device))
-        check_whole("threads", self.threads)
+        check_whole("threads", self.threads, most=_MOST_THREADS)
         check_whole("batch_size", self.batch_size)
         if self.device == "cuda" and self.engine not in _ON_CUDA:
             raise RequestError(f"engine {self.engine!r} is run on cpu only; on cuda take {' or '.join(_ON_CUDA)}")
@@ -143,7 +144,7 @@ def read_profile(path: Path) -> DeviceProfile:
         raise RequestError(f"no device profile {str(path)!r}; compoundnet profile measures this device") from error
     except OSError as error:
         raise RequestError(f"cannot read device profile {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:  # its text, or a NUL in its name
         raise RequestError(f"device profile {str(path)!r} is not a JSON text file: {error}") from error
     try:
         return DeviceProfile.from_json(text)

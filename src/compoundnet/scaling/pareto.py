@@ -57,7 +57,7 @@ def _columns(objectives: "tuple[ArrayLike, ...]") -> list[Any]:
 
     try:
         columns = [np.asarray(objective, float) for objective in objectives]
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"an objective is no column of numbers: {error}") from error
     if not columns or any(column.ndim != 1 or column.shape != columns[0].shape for column in columns):
         shapes = ", ".join(str(column.shape) for column in columns) or "none"

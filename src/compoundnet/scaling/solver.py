@@ -6,7 +6,7 @@ or not costs grow with s.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -31,6 +31,7 @@ __all__ = [
     "choices",
     "found_at",
     "networks_along",
+    "never_ends",
     "nothing_fits",
     "overstepping",
     "pricer",
@@ -42,7 +43,7 @@ Price: TypeAlias = Callable[[Many], tuple[Cost, dict[str, Any]]]
 Latency: TypeAlias = Callable[[Any, Any, Any], Any]
 """Milliseconds of a baseline at (depth, width, resolution); numbers or arrays."""
 
-_FACTORS = (1e-4, 2.0**20)  # of the cost of the baseline, along a rule
+_POWERS = (-30, 20)  # of two: factors of the baseline's cost along a rule
 _USUAL = 9  # the power of two that ends an ordinary budget: B0 to L2 is 2^9 times the MACs
 _LEAST_SIDE = 8  # pixels
 
@@ -60,6 +61,7 @@ class Found:
         next_cost: what that one would cost.
         next_spent: what it would spend.
         binding: limits that it would overstep.
+        doubts: where better ones were not looked at, a line each.
     """
 
     scaling: Multipliers
@@ -69,6 +71,7 @@ class Found:
     next_cost: Cost | None
     next_spent: dict[str, float]
     binding: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
 
 
 def networks_along(baseline: Baseline, rule: Rule, low: float, high: float) -> "Floats":
@@ -89,7 +92,9 @@ def networks_along(baseline: Baseline, rule: Rule, low: float, high: float) -> "
 
 
 def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | None = None) -> Found:
-    """The largest network along ``rule`` that fits ``budget``; over cost factors 1e-4 to 2^20.
+    """The largest network along ``rule`` that fits ``budget``; over cost factors 2^-30 to 2^20.
+
+    Sides are of 8 pixels or more, or of the baseline's if that has fewer.
 
     Exact where the baseline is; else by bisection, as if costs never fell while the factor grows.
 
@@ -111,7 +116,7 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
     costs, used = price(by)
     fits = np.flatnonzero(overstepping(used, budget) <= 1)
     if not len(fits):
-        raise nothing_fits(baseline, by, used, budget)
+        raise nothing_fits(baseline, by, used, budget, "along this rule", ["or choose each axis on its own (--free)"])
     i = int(fits[-1])
     return found_at(by, costs, used, budget, i, i + 1 if i + 1 < len(s) else None)
 
@@ -182,20 +187,19 @@ def _range(baseline: Baseline, rule: Rule, budget: Budget, overstep: Callable[[A
     Raises:
         RequestError: no limit ends its growth.
     """
-    least, most = (round(math.log2(factor)) for factor in _FACTORS)
+    (least, most), smallest = _POWERS, _least_factor(baseline, rule)
+    least = max(least, math.floor(math.log2(smallest))) if smallest else least
+    find = _last_power if baseline.exact else _last_power_by_doubling
     try:
-        last = (_last_power if baseline.exact else _last_power_by_doubling)(rule, overstep, least, most)
-    except RequestError as error:
-        if baseline.exact:  # too large to be counted, and still no limit is reached
-            last = most
-        else:
-            raise error
+        last = find(rule, overstep, least, most)
+    except RequestError:  # of one axis alone 2^20 may be more than can be counted
+        if not baseline.exact:
+            raise
+        most = _largest_power(rule, overstep, most)
+        last = find(rule, overstep, least, most)
     if last == most:
-        raise RequestError(
-            f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} along this rule, up to 2^20 "
-            "times its cost; give a lower limit, or another one, such as on MACs"
-        )
-    low = max(_FACTORS[0] if baseline.exact else 2.0**last, _least_factor(baseline, rule))
+        raise never_ends(baseline, budget, f"along this rule, up to 2^{most} times its cost")
+    low = max(2.0**last, smallest)
     return low, max(2.0 ** (min(last + 4, most) if baseline.exact else last + 1.5), 4 * low)
 
 
@@ -204,7 +208,7 @@ def _last_power(rule: Rule, overstep: Callable[[Any], Any], least: int, most: in
     import numpy as np
 
     last, start = least, least
-    for end in (_USUAL, most):
+    for end in (min(_USUAL, most), most):
         powers = np.arange(start, end + 1, dtype=np.float64)
         fits = np.flatnonzero(overstep(_at(rule, 2.0**powers)) <= 1)
         last = start + int(fits[-1]) if len(fits) else last
@@ -212,6 +216,19 @@ def _last_power(rule: Rule, overstep: Callable[[Any], Any], least: int, most: in
             break
         start = end
     return last
+
+
+def _largest_power(rule: Rule, overstep: Callable[[Any], Any], most: int) -> int:
+    """The largest power of two up to ``most`` whose cost can be counted; 0, the baseline, always can."""
+    import numpy as np
+
+    for power in range(most, 0, -1):
+        try:
+            overstep(_at(rule, np.array([2.0**power])))
+        except RequestError:
+            continue
+        return power
+    return 0
 
 
 def _last_power_by_doubling(rule: Rule, overstep: Callable[[Any], Any], least: int, most: int) -> int:
@@ -263,8 +280,21 @@ def found_at(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int,
     )
 
 
-def nothing_fits(baseline: Baseline, by: Any, used: dict[str, Any], budget: Budget) -> RequestError:
-    """Names the candidate that oversteps least, and the limits that would have to give way."""
+def never_ends(baseline: Baseline, budget: Budget, where: str) -> RequestError:
+    """No limit is reached as far as was looked."""
+    another = "" if budget.macs else ", or another one, such as on MACs"
+    return RequestError(
+        f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} {where}; give a lower limit{another}"
+    )
+
+
+def nothing_fits(
+    baseline: Baseline, by: Many, used: dict[str, Any], budget: Budget, where: str, also: Sequence[str] = ()
+) -> RequestError:
+    """Names the candidate that oversteps least, and the limits that would have to give way.
+
+    ``where`` says among what it is the nearest, and ``also`` what was not looked at.
+    """
     import numpy as np
 
     i = int(np.argmin(overstepping(used, budget)))
@@ -274,7 +304,8 @@ def nothing_fits(baseline: Baseline, by: Any, used: dict[str, Any], budget: Budg
         if used[name][i] > limit
     ]
     side = baseline.resolution_at(float(by[2][i]))
+    loosen = "loosen that limit" if len(needs) == 1 else "loosen these limits"
     return RequestError(
-        f"no scaling of {baseline.name} fits; the nearest (depth x{by[0][i]:.3g}, width x{by[1][i]:.3g}, "
-        f"{side} px) needs {' and '.join(needs)}: loosen that limit, or take a smaller baseline"
+        f"no scaling of {baseline.name} {where} fits; the nearest (depth x{by[0][i]:.3g}, width x{by[1][i]:.3g}, "
+        f"{side} px) needs {' and '.join(needs)}: {'; '.join([f'{loosen}, or take a smaller baseline', *also])}"
     )

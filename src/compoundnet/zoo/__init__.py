@@ -61,7 +61,7 @@ def _from_file(path: Path) -> Architecture:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise RequestError(f"cannot read architecture {str(path)!r}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except ValueError as error:  # its text, or a NUL in its name
         raise RequestError(f"{str(path)!r} is not a JSON text file: {error}") from error
     try:
         return Architecture.from_json(text)
