@@ -261,7 +261,7 @@ def test_unequal_realised_costs_are_said(least: float, warned: bool) -> None:
 def test_few_networks_give_the_best_of_them_without_an_interval(networks: int) -> None:
     outcomes = clean(networks=networks)
     result = analyse(outcomes)
-    assert said(result) == {"few networks"}
+    assert said(result) == {"few networks"} | ({"edge"} if min(result.shares) == 0 else set())
     assert result.shares_interval is None
     assert result.surface is None
     best = max(result.networks, key=lambda network: network.mean or 0)
