@@ -157,8 +157,8 @@ def _edge(result: CoefficientsResult) -> str | None:
             "beyond, where an axis would be scaled down while the cost grows, and no interval can reach there."
         )
     tried = surface.tried if surface else np.array([n.shares for n in result.networks if n.values])
-    if len(tried) < 3 or float(inside(to_plane([result.shares]), hull(to_plane(tried)))[0]) > _AT_EDGE:
-        return None
+    if len(tried) < 4 or float(inside(to_plane([result.shares]), hull(to_plane(tried)))[0]) > _AT_EDGE:
+        return None  # of three, each is a corner
     return (
         f"On the edge of what was tried: {_ranges(tried)} were tried, and the best lies at their border. "
         "It may lie further out; try shares there."
