@@ -31,6 +31,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "40 GMACs": {"macs": 40e9},
     "1.8 GMACs, 9 M parameters, 64 MB": {"macs": 1.8e9, "params": 9e6, "memory_bytes": 64e6},
     "training in 8 GB, batch 32": {"training_bytes": 8e9, "batch_size": 32},
+    "40 GMACs, training in 8 GB, batch 32": {"macs": 40e9, "training_bytes": 8e9, "batch_size": 32},
     "5 ms": {"latency_ms": 5.0},
     "30 ms": {"latency_ms": 30.0},
     "300 ms": {"latency_ms": 300.0},
