@@ -1,5 +1,6 @@
 """From a name to a baseline: found, tried, and refused in a line."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,9 @@ def test_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module:
     with pytest.raises(RequestError, match=told) as refused:
         open_baseline(name, 32)
     assert "\n" not in str(refused.value) and module in str(refused.value)
+
+
+def test_a_factory_that_never_builds_the_same_twice() -> None:
+    widths = itertools.count(8)
+    with pytest.raises(RequestError, match="builds another network each time"):
+        open_baseline(lambda depth, width, resolution: chain(depth, width * next(widths), 1), 32)

@@ -100,8 +100,20 @@ def test_a_network_that_was_over_is_not_measured_again() -> None:
         return device(1.2)(arch, setting)
 
     found = choose_within(20, among(5, 10, 17), PROFILE, measure)
-    assert measured == ["17", "10"]
+    assert measured == ["17", "10", "10", "10"]
     assert found.timing.median_ms == 12
+
+
+def test_what_is_within_must_be_so_of_the_network_built_anew() -> None:
+    slower = iter([0.9, 0.92, 1.3, 1.0, 1.02, 1.01])
+
+    def measure(arch: Architecture, setting: Setting) -> Timing:
+        return device(next(slower))(arch, setting)
+
+    found = choose_within(20, continuous, PROFILE, measure)
+    assert found.tries == 2 and found.predicted_ms < 19
+    assert next(slower, None) is None, "the third measurement was over, and the next network was measured three times"
+    assert found.timing.median_ms == pytest.approx(1.02 * found.predicted_ms), "the slowest is what is told"
 
 
 def test_the_upper_quartile_decides() -> None:

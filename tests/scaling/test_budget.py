@@ -101,8 +101,16 @@ def test_numbers_of_any_kind_are_kept_as_pythons(number: float) -> None:
     assert json.dumps(budget.limits()) == '{"macs": 2000000.0}'
 
 
+def test_a_batch_size_of_numpy_is_a_plain_one() -> None:
+    batch_size = Budget(training_bytes=1e9, batch_size=np.int64(16)).batch_size  # type: ignore[arg-type]
+    assert type(batch_size) is int and batch_size == 16
+    for wrong in (0, -1, True, 1.5, np.float64(2)):
+        with pytest.raises(RequestError, match="batch_size"):
+            Budget(training_bytes=1e9, batch_size=wrong)  # type: ignore[arg-type]
+
+
 def test_a_budget_needs_a_limit() -> None:
-    with pytest.raises(RequestError, match=r"no limit is given.*--max-macs"):
+    with pytest.raises(RequestError, match=r"no limit is given.*macs \(--max-macs\)"):
         Budget()
 
 

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 from compoundnet.cost import Cost
 from compoundnet.data.files import cache_root
+from compoundnet.units import counted
 
 __all__ = ["Counts", "Key", "counts_file", "silent"]
 
@@ -67,7 +68,9 @@ class Counts:
         self._counted += 1
         if time.monotonic() - self._said > _QUIET_S:
             self._said = time.monotonic()
-            self._tell(f"{self._counted} networks counted so far; each is built once, and kept for the next time")
+            self._tell(
+                f"{counted(self._counted, 'network')} counted so far; each is built once, and kept for the next time"
+            )
 
     def confirm(self, key: Key, cost: Cost) -> None:
         """Keep what was counted anew; if it was otherwise before, nothing that was kept holds any more."""
@@ -109,6 +112,6 @@ def _read(file: Path) -> Iterator[tuple[Key, Cost]]:
     except OSError:
         return
     for line in lines:
-        with suppress(ValueError, TypeError, RecursionError):
+        with suppress(ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             depth, width, side, cost = json.loads(line)
             yield (float(depth), float(width), int(side)), Cost(**{name: int(n) for name, n in cost.items()})

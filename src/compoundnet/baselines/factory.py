@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 
 from compoundnet.architecture import Number
-from compoundnet.baselines.counts import Counts
+from compoundnet.baselines.counts import Counts, Key
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError, foreign
 from compoundnet.scaling import Multipliers
@@ -105,17 +105,15 @@ class FactoryBaseline:
 
     def costs(self, depth: Number, width: Number, resolution: Number) -> Cost:
         """Counted one by one; each network once."""
-        grid = np.broadcast_arrays(depth, width, self._sides(np.asarray(resolution, float)))
-        each = [self.count(float(d), float(w), int(s)) for d, w, s in zip(*(a.ravel() for a in grid), strict=True)]
+        shape, networks = self._networks(depth, width, resolution)
+        each = [self.count(*network) for network in networks]
         columns = {f.name: np.array([getattr(c, f.name) for c in each], np.int64) for f in fields(Cost)}
-        return Cost(**{name: column.reshape(grid[0].shape) for name, column in columns.items()})
+        return Cost(**{name: column.reshape(shape) for name, column in columns.items()})
 
     def training_bytes(self, depth: "Floats", width: "Floats", resolution: "Floats", batch_size: int) -> "Floats":
         """Of a step on the meta device, counted one by one; each network once."""
-        grid = np.broadcast_arrays(depth, width, self._sides(np.asarray(resolution, float)))
-        rows = zip(*(axis.ravel() for axis in grid), strict=True)
-        each = [self._training_peak(float(d), float(w), int(s), batch_size) for d, w, s in rows]
-        return np.array(each, float).reshape(grid[0].shape)
+        shape, networks = self._networks(depth, width, resolution)
+        return np.array([self._training_peak(*network, batch_size) for network in networks], float).reshape(shape)
 
     def resolution_at(self, multiplier: float) -> int:
         """The nearest multiple of ``side_step`` pixels; at 1 the baseline's own side."""
@@ -201,6 +199,12 @@ class FactoryBaseline:
                 f"network {self.name} at depth {depth:g}, width {width:g} cannot take images of {side} x {side}: "
                 f"{foreign(error)}"
             ) from error
+
+    def _networks(self, depth: Number, width: Number, resolution: Number) -> tuple[tuple[int, ...], list[Key]]:
+        """The shape that the multipliers broadcast to, and each network in it."""
+        grid = np.broadcast_arrays(depth, width, self._sides(np.asarray(resolution, float)))
+        rows = zip(*(axis.ravel() for axis in grid), strict=True)
+        return grid[0].shape, [(float(d), float(w), int(s)) for d, w, s in rows]
 
     def _sides(self, multipliers: "Floats") -> "Floats":
         near = np.floor(multipliers * self.resolution / self.side_step + 0.5) * self.side_step

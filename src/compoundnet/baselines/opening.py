@@ -45,7 +45,8 @@ def open_baseline(
 
     Raises:
         RequestError: no such name, file, module or function, or a factory that raises, returns no module, ignores
-            the depth or width that is to be scaled, or takes no images of another side.
+            the depth or width that is to be scaled, builds another network each time, or takes no images of
+            another side.
     """
     if callable(name) or (isinstance(name, str) and is_factory(name)):
         if resolution is not None:
@@ -109,6 +110,11 @@ def _tried(baseline: FactoryBaseline, scales: Collection[Axis]) -> FactoryBaseli
     """
     own = baseline.resolution
     at_one = baseline.count_anew(1.0, 1.0, own)
+    if baseline.count_anew(1.0, 1.0, own) != at_one:
+        raise RequestError(
+            f"factory {baseline.name!r} builds another network each time; what it builds must depend "
+            "on depth, width and resolution alone"
+        )
     baseline.counts.confirm((1.0, 1.0, own), at_one)
     for axis in ("depth", "width"):
         if axis in scales:

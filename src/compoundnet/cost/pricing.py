@@ -53,8 +53,8 @@ def cost(arch: Architecture, *, depth: Number = 1.0, width: Number = 1.0, resolu
     385814752
 
     Raises:
-        RequestError: a multiplier that is not positive or makes too large a network, arrays that do not
-            broadcast, or arrays with a cost above 2^53.
+        RequestError: what is no Architecture, a multiplier that is not positive or makes too large a network,
+            arrays that do not broadcast, or arrays with a cost above 2^53.
     """
     return Cost(**priced(arch, depth, width, resolution, _fold))
 
@@ -87,6 +87,8 @@ def priced(arch: Architecture, depth: Number, width: Number, resolution: Number,
     Raises:
         RequestError: as :func:`cost`.
     """
+    if not isinstance(arch, Architecture):
+        raise RequestError(f"{arch!r:.60} is no Architecture; compoundnet.architecture gives that of a name or a file")
     if one := _one(arch, depth, width, resolution):
         return fold(layers(one))
     import numpy as np

@@ -15,6 +15,7 @@ from compoundnet.scaling.latency import DeviceProfile, Setting
 __all__ = ["Chosen", "choose_within"]
 
 _TRIES = 6
+_AFRESH = 3  # measurements of what is within, each of a network built anew, whose memory lies elsewhere
 _STEP = 0.98  # lower than the measurement asks for: the next prediction errs too
 _NAME = "latency_ms"
 
@@ -59,6 +60,7 @@ def choose_within(
     ``choose`` gives the design of the best network whose predicted latency is at most its argument. Within the limit
     must be the upper quartile, and the median at the speed that the device had when it was profiled: the machine may
     be faster just now than it usually is. Of another machine, or with other libraries, the profile cannot say that.
+    And it must be so three times, each of the network built anew: the slowest counts.
 
     Raises:
         RequestError: nothing is predicted within the limit, or what is left by measurement; a package is missing.
@@ -74,16 +76,28 @@ def choose_within(
             if last is None:
                 raise
             raise _too_slow(limit_ms, last) from error
-        timing = measure(design.architecture, profile.setting)
-        last = _Try(design, timing, max(timing.high_ms, (timing.relative or 0.0) * usual_ms))
+        last = _tried(design, limit_ms, usual_ms, lambda arch: measure(arch, profile.setting))
         if last.took_ms <= limit_ms:
             mended = _mended(design, limit_ms / aimed_ms, others)
-            return Chosen(mended, timing, last.predicted_ms, aimed_ms, tries)
+            return Chosen(mended, last.timing, last.predicted_ms, aimed_ms, tries)
         aimed_ms = _STEP * last.predicted_ms * limit_ms / last.took_ms
     raise FailureError(
         f"no network measured within {shown(_NAME, limit_ms)} in {_TRIES} tries; the last, {last}; "
         "profile the device again, with nothing else running"
     )
+
+
+def _tried(design: Design, limit_ms: float, usual_ms: float, measure: Callable[[Architecture], Timing]) -> _Try:
+    """The slowest of three measurements, or the first that is over the limit."""
+    slowest: _Try | None = None
+    for _ in range(_AFRESH):
+        timing = measure(design.architecture)
+        one = _Try(design, timing, max(timing.high_ms, (timing.relative or 0.0) * usual_ms))
+        slowest = one if slowest is None or one.took_ms > slowest.took_ms else slowest
+        if slowest.took_ms > limit_ms:
+            break
+    assert slowest is not None
+    return slowest
 
 
 def _mended(design: Design, times: float, doubts: list[str]) -> Design:

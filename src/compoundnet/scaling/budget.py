@@ -92,12 +92,13 @@ class Budget:
                 )
             object.__setattr__(self, limit.name, float(value))  # plain, also where it was NumPy's
         if not self.limits():
-            flags = ", ".join(limit.flag for limit in LIMITS)
-            raise RequestError(f"no limit is given, so no network is the largest that fits; give one of {flags}")
+            names = ", ".join(f"{limit.name} ({limit.flag})" for limit in LIMITS)
+            raise RequestError(f"no limit is given, so no network is the largest that fits; give one of {names}")
         if self.batch_size is not None and self.training_bytes is None:
             raise RequestError("batch_size goes with a limit on training memory, and there is none")
         if self.batch_size is not None:
-            check_whole("batch_size", self.batch_size)
+            check_whole("batch_size", _plain(self.batch_size))
+            object.__setattr__(self, "batch_size", _plain(self.batch_size))
 
     @property
     def training_images(self) -> int:
@@ -112,6 +113,11 @@ class Budget:
     def bounds_all(self) -> bool:
         """Whether a limit is set that ends the growth of every axis."""
         return any(limit.bounds_all for limit in LIMITS if getattr(self, limit.name) is not None)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's whole numbers as Python's, anything else as it is."""
+    return int(value) if hasattr(value, "__index__") and not isinstance(value, int) else value
 
 
 def parse_quantity(text: str, unit: Unit, name: str) -> float:

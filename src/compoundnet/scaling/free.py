@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from compoundnet.errors import RequestError
 from compoundnet.scaling.accuracy import AccuracyModel
 from compoundnet.scaling.baseline import AXES, Axis, Baseline
+from compoundnet.scaling.bisection import first_index
 from compoundnet.scaling.budget import Budget
 from compoundnet.scaling.compound import Multipliers
 from compoundnet.scaling.solver import (
@@ -195,7 +196,7 @@ def _best_of(
     """
     import numpy as np
 
-    low = _first(lambda at: loss(pairs, at) <= best, np.full_like(pairs[0], sides))
+    low = first_index(lambda pair, at: loss(pairs[:, pair], at) <= best, np.zeros_like(pairs[0]), sides)
     pairs, low = pairs[:, low < sides], low[low < sides]
     fits = overstep((*pairs, low)) <= 1
     pairs, low = pairs[:, fits], low[fits]
@@ -212,19 +213,6 @@ def _best_of(
         low[open_[fits]], high[open_[~fits]] = middle[fits], middle[~fits]
     kept = loss(pairs, low) <= best
     return best, (*pairs[:, kept], low[kept])
-
-
-def _first(holds: Callable[[Any], Any], ends: Any) -> Any:
-    """The first index, for each of many, at which something holds that then holds on; its end if nowhere."""
-    import numpy as np
-
-    low, high = np.zeros_like(ends), ends.copy()
-    while (low < high).any():
-        middle = (low + high) // 2
-        there = holds(np.minimum(middle, ends - 1)) & (low < high)
-        high = np.where(there, middle, high)
-        low = np.where(there, low, np.minimum(middle + 1, high))
-    return low
 
 
 def _cheapest(

@@ -14,7 +14,7 @@ from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
 from compoundnet.scaling.baseline import AXES, Axis, Baseline
 from compoundnet.scaling.budget import Budget, shown, spent
-from compoundnet.scaling.compound import Multipliers, Rule
+from compoundnet.scaling.compound import LEAST_SIDE, Multipliers, Rule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,6 @@ Latency: TypeAlias = Callable[[Any, Any, Any], Any]
 
 _POWERS = (-30, 20)  # of two: factors of the baseline's cost along a rule
 _USUAL = 9  # the power of two that ends an ordinary budget: B0 to L2 is 2^9 times the MACs
-_LEAST_SIDE = 8  # pixels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -147,7 +146,8 @@ def _least_factor(baseline: Baseline, rule: Rule) -> float:
 
 
 def _least_multiplier(baseline: Baseline) -> float:
-    return _LEAST_SIDE / baseline.resolution_at(1.0) if baseline.resolution_at(1.0) > _LEAST_SIDE else 0.0
+    own = baseline.resolution_at(1.0)
+    return LEAST_SIDE / own if own > LEAST_SIDE else 0.0
 
 
 def _distinct(baseline: Baseline, rule: Rule, s: "Floats") -> "Floats":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from compoundnet.errors import RequestError
 from compoundnet.scaling.baseline import AXES, Axis, Baseline
+from compoundnet.scaling.bisection import first_index
 from compoundnet.scaling.solver import choices
 
 __all__ = ["networks_near", "own_macs"]
@@ -72,10 +73,10 @@ def _end(baseline: Baseline, axis: Axis, factor: float, tolerance: float) -> flo
     width) let it grow further than the nominal cost says.
     """
     nominal = factor if axis == "depth" else factor**0.5
-    end = nominal * (1 + 2 * tolerance)
+    end, enough = nominal * (1 + 2 * tolerance), (1 + tolerance) * factor * own_macs(baseline)
     while end < _FARTHEST * nominal:
         alone = (np.array([end if other == axis else 1.0]) for other in AXES)
-        if baseline.costs(*alone).macs[0] > (1 + tolerance) * factor * own_macs(baseline):
+        if baseline.costs(*alone).macs[0] > enough:
             break
         end *= _STEP
     return end
@@ -87,20 +88,10 @@ def _between(
     """For each pair the first side that exceeds -tolerance, and the first that exceeds tolerance."""
     first = np.zeros(pairs, np.int64)
     open_ = np.flatnonzero(excess(np.arange(pairs), first) <= tolerance)  # the others are too large with any side
-    first[open_] = _first(lambda i, at: excess(open_[i], at) >= -tolerance, first[open_], sides)
+    first[open_] = first_index(lambda i, at: excess(open_[i], at) >= -tolerance, first[open_], sides)
     after = first.copy()
-    after[open_] = _first(lambda i, at: excess(open_[i], at) > tolerance, first[open_], sides)
+    after[open_] = first_index(lambda i, at: excess(open_[i], at) > tolerance, first[open_], sides)
     return first, after
-
-
-def _first(reached: Callable[[Indices, Indices], NDArray[np.bool_]], low: Indices, end: int) -> Indices:
-    """For each of many the first index in low..end-1 at which ``reached`` (never False again after True), else end."""
-    low, high = low.copy(), np.full_like(low, end)
-    while len(open_ := np.flatnonzero(low < high)):
-        middle = (low[open_] + high[open_]) // 2
-        yes = reached(open_, middle)
-        high[open_[yes]], low[open_[~yes]] = middle[yes], middle[~yes] + 1
-    return low
 
 
 def _distinct(baseline: Baseline, by: Sequence[Floats]) -> list[Floats]:

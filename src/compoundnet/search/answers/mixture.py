@@ -1,5 +1,6 @@
 """The regression behind the surface: its columns, its response, and how much each network counts."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compoundnet.search.answers.networks import Network
+from compoundnet.search.answers.seeds import pooled
 from compoundnet.search.answers.simplex import SHAPE_COLUMNS, Floats, shape_terms
 
 __all__ = [
@@ -73,17 +75,15 @@ def observe(networks: Sequence[Network], groups: Sequence[str], form: Form) -> R
     """The response of every network: the mean of its seeds."""
     link: Callable[[Floats], Floats] = _logit if form.logit else _as_it_is
     seeds = [link(np.array(network.values, dtype=np.float64)) for network in networks]
-    freedom = sum(len(values) - 1 for values in seeds)
-    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in seeds)
-    seed_variance = squares / freedom if freedom else 0.0
+    within = pooled(seeds)
     ratios = [network.cost_ratio for network in networks]
     return Responses(
         shares=np.array([network.shares for network in networks]),
         group=np.array([groups.index(network.group) for network in networks]),
         cost=np.array([0.0 if ratio is None else np.log(ratio) for ratio in ratios]),
         response=np.array([values.mean() for values in seeds]),
-        noise=np.array([seed_variance / len(values) for values in seeds]).clip(_NEGLIGIBLE),
-        seed_noise=float(np.sqrt(seed_variance)) if freedom else None,
+        noise=np.array([within.variance / len(values) for values in seeds]).clip(_NEGLIGIBLE),
+        seed_noise=math.sqrt(within.variance) if within.freedom else None,
     )
 
 

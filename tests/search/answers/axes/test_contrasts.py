@@ -3,13 +3,13 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compoundnet.search.answers.axes.contrasts import Noise, contrast, row, seed_noise
+from compoundnet.search.answers.axes.contrasts import contrast, row
 from compoundnet.search.answers.networks import Network, pool
+from compoundnet.search.answers.seeds import Noise
 from search.answers.synthetic import candidate, trial
 
 accuracies = st.lists(st.integers(100, 900).map(lambda n: n / 1000), min_size=1, max_size=4)
@@ -20,18 +20,6 @@ def network(rule: str, values: list[float], factor: float = 2.0, realised: float
     who = [candidate((0.2, 0.3, 0.5), seed, factor, realised, rule=rule) for seed in range(len(values))]
     (pooled,) = pool(trial(replace(one, network=rule), value) for one, value in zip(who, values, strict=True))
     return pooled
-
-
-@given(st.lists(accuracies, min_size=1, max_size=5))
-def test_noise_is_pooled_over_networks(lists: list[list[float]]) -> None:
-    noise = seed_noise(network("a", values) for values in lists)
-    squares = sum(float(((np.array(v) - np.mean(v)) ** 2).sum()) for v in lists)
-    freedom = sum(len(v) - 1 for v in lists)
-    if squares < 1e-9:
-        assert noise == (0, 0)
-    else:
-        assert noise.freedom == freedom
-        assert noise.variance == pytest.approx(squares / freedom)
 
 
 @given(accuracies, accuracies)

@@ -12,8 +12,7 @@ from PIL import Image
 from compoundnet.errors import RequestError
 from compoundnet.search.answers.axes import AxesResult, compare
 from compoundnet.search.answers.coefficients import CoefficientsResult, analyse
-from compoundnet.search.answers.networks import pool
-from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, save, seed_reach, svg
+from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, save, svg
 from compoundnet.search.answers.page.triangle import triangle_chart
 from compoundnet.search.trials import Outcome
 from search.answers.page.drawings import drawn, marks, texts
@@ -105,16 +104,6 @@ def test_networks_are_sorted_with_their_intervals() -> None:
 def test_two_networks_of_the_same_rounded_shares_keep_a_row_each() -> None:
     result = analyse([trial(candidate(shares), 0.7) for shares in ((0.301, 0.3, 0.399), (0.302, 0.3, 0.398))])
     assert texts(drawn(networks_chart(result, "phi 1"))).count("30 / 30 / 40") == 2
-
-
-def test_the_noise_between_seeds_is_pooled() -> None:
-    rng = np.random.default_rng(0)
-    networks = pool(study(bowl((0.3, 0.3, 0.4)), rng, steps=10, noise=0.01))
-    reach = seed_reach(networks)
-    assert reach is not None
-    assert reach(1) == pytest.approx(1.66 * 0.01, rel=0.2)
-    assert reach(4) == pytest.approx(reach(1) / 2)
-    assert seed_reach(pool(study(bowl((0.3, 0.3, 0.4)), rng, seeds=1))) is None
 
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])

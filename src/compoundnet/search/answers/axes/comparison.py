@@ -6,8 +6,9 @@ from typing import Any, TypeAlias
 
 from compoundnet.errors import RequestError
 from compoundnet.search.answers.axes import sentences
-from compoundnet.search.answers.axes.contrasts import BASELINE, LEVEL, Contrast, Noise, Row, contrast, row, seed_noise
+from compoundnet.search.answers.axes.contrasts import BASELINE, LEVEL, Contrast, Row, contrast, row
 from compoundnet.search.answers.networks import Network, pool
+from compoundnet.search.answers.seeds import Noise, seed_noise
 from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.trials import Outcome
 

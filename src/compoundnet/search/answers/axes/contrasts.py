@@ -1,25 +1,21 @@
 """Means over seeds with their intervals, and the differences of two rules.
 
-Every interval is about training again on the same images with other seeds, at 95 %. The noise of seeds is
-taken to be the same for all networks of a study and pooled over them, as in an analysis of variance: two
-or three seeds of one network say next to nothing of it, and may agree by chance. Not paired by seed:
-other networks draw other weights from the same seed, so that pairing would spend degrees of freedom for
-nothing.
+Every interval is about training again on the same images with other seeds, at 95 %. Not paired by
+seed: other networks draw other weights from the same seed, so that pairing would spend degrees of freedom
+for nothing.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from compoundnet.scaling import Multipliers
 from compoundnet.search.answers.networks import Network
+from compoundnet.search.answers.seeds import Noise, reach
 
-__all__ = ["BASELINE", "LEVEL", "Contrast", "Noise", "Row", "contrast", "row", "seed_noise"]
+__all__ = ["BASELINE", "LEVEL", "Contrast", "Row", "contrast", "row"]
 
-_NOTHING = 1e-12  # squares of accuracies that differ by rounding alone
 LEVEL = 0.95
 """Of every interval."""
 
@@ -77,25 +73,10 @@ class Contrast:
         return self.low == self.high == 0
 
 
-class Noise(NamedTuple):
-    """Variance of the accuracy of one training over seeds, and its degrees of freedom; (0, 0): nothing is known."""
-
-    variance: float
-    freedom: int
-
-
-def seed_noise(networks: Iterable[Network]) -> Noise:
-    """Pooled over networks with several seeds. Where all seeds agree to the bit nothing is known: (0, 0)."""
-    several = [network.values for network in networks if len(network.values) > 1]
-    freedom = sum(len(values) - 1 for values in several)
-    squares = sum(float(np.var(values)) * len(values) for values in several)
-    return Noise(squares / freedom, freedom) if squares > _NOTHING else Noise(0.0, 0)
-
-
 def row(network: Network, noise: Noise) -> Row:
     """The row of a network whose tags name its ``rule`` and its ``nominal_factor``."""
     tags, n = network.tags, len(network.values)
-    reach = _reach(noise, 1 / n) if n > 1 else None
+    half = reach(noise, 1 / n, LEVEL) if n > 1 else None
     return Row(
         rule=tags["rule"],
         group=network.group,
@@ -109,8 +90,8 @@ def row(network: Network, noise: Noise) -> Row:
         activations=tags.get("activations"),
         seeds=len(network.values),
         accuracy=network.mean,
-        low=network.mean - reach if network.mean is not None and reach is not None else None,
-        high=network.mean + reach if network.mean is not None and reach is not None else None,
+        low=network.mean - half if network.mean is not None and half is not None else None,
+        high=network.mean + half if network.mean is not None and half is not None else None,
         deviation=network.deviation,
     )
 
@@ -139,14 +120,14 @@ def contrast(
     differing = [len(network.values) for _, one, two in both if one.name != two.name for network in (one, two)]
     gaps = [gap for _, one, two in both if (gap := _gap(one, two)) is not None]
     known = min(differing, default=2) > 1
-    reach = _reach(noise, sum(1 / n for n in differing) / len(both) ** 2) if known else None
+    half = reach(noise, sum(1 / n for n in differing) / len(both) ** 2, LEVEL) if known else None
     return Contrast(
         group=both[0][0] if len(groups) == 1 else None,
         rule=rule,
         other=other,
         value=value,
-        low=None if reach is None else value - reach,
-        high=None if reach is None else value + reach,
+        low=None if half is None else value - half,
+        high=None if half is None else value + half,
         seeds=min(seeds),
         costs=len(both),
         apart=max(gaps) if len(gaps) == len(both) else None,
@@ -157,12 +138,3 @@ def _gap(one: Network, two: Network) -> float | None:
     """Share by which the dearer of two networks costs more than the other."""
     low, high = sorted(network.tags.get("macs_factor") or 0.0 for network in (one, two))
     return high / low - 1 if low else None
-
-
-def _reach(noise: Noise, share: float) -> float | None:
-    """Half the width of the interval (Student's t) of what has that share of one training's variance; None: unknown."""
-    from scipy.stats import t
-
-    if not share:
-        return 0.0
-    return float(t.ppf((1 + LEVEL) / 2, noise.freedom)) * math.sqrt(noise.variance * share) if noise.freedom else None

@@ -6,20 +6,18 @@ For a file of its own a chart's variables are replaced by the colours of the lig
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from compoundnet.errors import RequestError
 from compoundnet.evaluate.drawing import CONFIG, WIDTH_PX, chart, inline_svg, sound_text
 from compoundnet.files import write_atomically
 from compoundnet.search.answers.axes import BASELINE, AxesResult
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult
-from compoundnet.search.answers.networks import Network
+from compoundnet.search.answers.seeds import Noise, reach, seed_noise
 from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.answers.wording import triple
 from compoundnet.search.trials import Outcome
@@ -27,7 +25,7 @@ from compoundnet.search.trials import Outcome
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["cost_charts", "curves_chart", "networks_chart", "save", "seed_reach", "svg"]
+__all__ = ["cost_charts", "curves_chart", "networks_chart", "save", "svg"]
 
 _COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--muted)")
 _MOST_NETWORKS = 40  # rows of a chart that a reader still takes in
@@ -130,8 +128,8 @@ def networks_chart(result: CoefficientsResult, group: str) -> "alt.LayerChart":
     mine = [row for row in result.table() if row["group"] == group and row["accuracy"] is not None]
     if not mine:
         raise RequestError(f"no network of group {group!r} was trained to the end; there is nothing to draw")
-    reach = seed_reach(result.networks)
-    rows = [{**_network_mark(row, reach), "row": i} for i, row in enumerate(mine[:_MOST_NETWORKS])]
+    noise = seed_noise(result.networks)
+    rows = [{**_network_mark(row, noise), "row": i} for i, row in enumerate(mine[:_MOST_NETWORKS])]
     y = alt.Y("row:O", title="depth / width / resolution, %").axis(
         labelExpr=f"{json.dumps([row['name'] for row in rows])}[datum.value]",  # two networks may share a name
         labelFontSize=11,
@@ -153,18 +151,6 @@ def networks_chart(result: CoefficientsResult, group: str) -> "alt.LayerChart":
         ticks = base.mark_tick(color="var(--c2)", thickness=2, height=11)
         layers.append(ticks.encode(x=alt.X("accuracy_predicted:Q"), y=y))
     return alt.LayerChart(layer=layers, width=WIDTH_PX, height=_ROW_PX * len(rows))
-
-
-def seed_reach(networks: Sequence[Network]) -> Callable[[int], float] | None:
-    """Half the interval of a mean over n seeds, from the deviation pooled over networks; None if none has two."""
-    from scipy.stats import t
-
-    freedom = sum(len(network.values) - 1 for network in networks if network.values)
-    if not freedom:
-        return None
-    squares = sum(float(np.var(network.values)) * len(network.values) for network in networks if network.values)
-    quantile = float(t.ppf((1 + LEVEL) / 2, freedom))
-    return lambda n: quantile * math.sqrt(squares / freedom / n)
 
 
 def svg(drawn: "alt.LayerChart", name: str, label: str) -> str:
@@ -201,9 +187,9 @@ def _sound(value: Any) -> Any:
     return sound_text(value) if isinstance(value, str) else value
 
 
-def _network_mark(row: Mapping[str, Any], reach: Callable[[int], float] | None) -> dict[str, Any]:
+def _network_mark(row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
     shares = triple(row[f"realised_share_{axis}"] for axis in AXES)
-    half = None if reach is None else reach(row["seeds"])
+    half = reach(noise, 1 / row["seeds"], LEVEL)
     ends = (
         {"low": None, "high": None} if half is None else {"low": row["accuracy"] - half, "high": row["accuracy"] + half}
     )
