@@ -33,6 +33,7 @@ class Network:
         multipliers: of its first candidate.
         values: final accuracy of the trials that were trained to the end, by seed.
         curves: of the same trials, in the same order.
+        stopped: curves of the trials that were stopped early.
         estimates: for those stopped early, as far as the others allow one: final accuracies as they might have
             been, equally many for each trial of a study.
         pruned: number of trials stopped early.
@@ -45,6 +46,7 @@ class Network:
     multipliers: Multipliers
     values: tuple[float, ...]
     curves: tuple[tuple[float, ...], ...]
+    stopped: tuple[tuple[float, ...], ...]
     estimates: tuple[tuple[float, ...], ...]
     pruned: int
     failed: int
@@ -152,6 +154,7 @@ def _network(trials: Sequence[Outcome], estimates: Mapping[str, tuple[float, ...
         multipliers=first.multipliers,
         values=tuple(_value(o) for o in complete),
         curves=tuple(o.curve for o in complete),
+        stopped=tuple(o.curve for o in pruned),
         estimates=tuple(estimates[o.candidate.key] for o in pruned if o.candidate.key in estimates),
         pruned=len(pruned),
         failed=sum(o.state == "failed" for o in trials),

@@ -50,9 +50,10 @@ class Surface:
         covariance: of the coefficients, ``(p, p)``.
         seed_noise: standard deviation of the response between seeds; None if no network has two.
         misfit: standard deviation of the response of networks about the surface, beyond seed noise.
-        error: root mean square error, in accuracy, of predicting a network from the others.
+        error: root mean square error, in accuracy, of predicting a network from the others. Like the next two of those
+            networks alone that were trained to the end: ends that were drawn, given the shares, follow the shares.
         flat_error: the same for offsets alone, without a shape.
-        flat_p: probability of a shape this strong if there were none (F test).
+        flat_p: probability of a shape this strong if there were none (F test); 1 where too few were trained to the end.
         influence: ``(p, n)``: how a change of a network's response moves each coefficient.
         residuals: ``(n,)``: by how much each network misses, freed of its own pull on the fit.
         parts: where trials were stopped early, the surfaces of each draw of their ends, of which this is the mean.
@@ -177,7 +178,8 @@ def fewest_networks(groups: int) -> int:
 def fit(networks: Sequence[Network], form: Form | None = None) -> Surface:
     """The surface of the networks that have a final accuracy, measured or drawn.
 
-    Where trials were stopped early, one surface for each draw of how they might have ended, and their mean.
+    Where trials were stopped early, one surface for each draw of how they might have ended, and their mean. Whether
+    there is a shape at all is then asked of those that were trained to the end.
 
     Without a form: the simplest, unless another predicts networks that were left out better by 5 %. A
     slope on realised cost, linear terms by group, and the logit each have to earn their place.
@@ -192,15 +194,30 @@ def fit(networks: Sequence[Network], form: Form | None = None) -> Surface:
             f"{counted(len(usable), 'network')} in {counted(len(groups), 'group')} have a final accuracy; "
             f"a surface over the shares needs {fewest_networks(len(groups))}"
         )
-    completed = [[network.completed(i) for network in usable] for i in range(_draws(usable))]
-    if form is not None:
-        return _mean([_fit(each, groups, form) for each in completed])
-    forms = _forms(usable, len(groups))
-    best, *others = (_mean([_fit(each, groups, form) for each in completed]) for form in forms)
+    forms = [form] if form else _forms(usable, len(groups))
+    best, *others = (_tested(_mean(_parts(usable, groups, each)), usable) for each in forms)
     for other in others:
         if other.error < _PAYS * best.error:
             best = other
     return best
+
+
+def _parts(networks: Sequence[Network], groups: tuple[str, ...], form: Form) -> list["Surface"]:
+    """A surface for each draw of the ends of what was stopped early."""
+    draws = range(_draws(networks))
+    return [_fit([network.completed(i) for network in networks], groups, form) for i in draws]
+
+
+def _tested(surface: Surface, networks: Sequence[Network]) -> Surface:
+    """With errors and p-value of what was measured."""
+    if not any(network.estimates for network in networks):
+        return surface
+    measured = [replace(network, estimates=()) for network in networks if network.values]
+    groups = tuple(dict.fromkeys(network.group for network in measured))
+    if len(measured) < surface.form.coefficients(len(groups)) + 3:
+        return replace(surface, flat_p=1.0)
+    alone = _fit(measured, groups, surface.form)
+    return replace(surface, error=alone.error, flat_error=alone.flat_error, flat_p=alone.flat_p)
 
 
 def _draws(networks: Sequence[Network]) -> int:
@@ -209,7 +226,7 @@ def _draws(networks: Sequence[Network]) -> int:
 
 
 def _mean(parts: Sequence[Surface]) -> Surface:
-    """The surfaces as one: Rubin's rules (1987) for coefficients, the median of p-values (Eekhout et al. 2017)."""
+    """The surfaces as one, by Rubin's rules (1987)."""
     if len(parts) == 1:
         return parts[0]
     coefficients = np.array([part.coefficients for part in parts])
@@ -227,7 +244,7 @@ def _mean(parts: Sequence[Surface]) -> Surface:
         misfit=float(mean("misfit")),
         error=float(mean("error")),
         flat_error=float(mean("flat_error")),
-        flat_p=float(np.median([part.flat_p for part in parts])),
+        flat_p=mean("flat_p"),
         influence=mean("influence"),
         residuals=mean("residuals"),
         parts=tuple(parts),

@@ -67,12 +67,14 @@ def test_stopped_trials_that_nobody_can_estimate_leave_no_interval() -> None:
     assert "Too few went on to say how 51 of them would have ended" in sentence
 
 
-def test_drawn_ends_are_said_and_nothing_is_made_of_the_length_of_training() -> None:
+def test_drawn_ends_are_said_and_the_length_of_training_is_checked_up_to_the_stop() -> None:
     result = analyse(race(bowl(PEAK, 0.1, top=0.7), np.random.default_rng(0), (3,), reduction=2)[0])
     (sentence,) = [s for s in warnings(result) if s.startswith("Stopped early")]
     assert "was drawn from how the others went on" in sentence
     assert "unbiased" not in sentence
-    assert (result.training.halfway, result.training.drift, result.training.rank_correlation) == (None, None, None)
+    assert "was checked up to epoch 3 only" in sentence
+    assert result.training.compared == (1, 3)
+    assert result.training.drift is not None and result.training.rank_correlation is not None
 
 
 def test_without_a_surface_the_edge_is_said_too() -> None:
@@ -83,8 +85,33 @@ def test_without_a_surface_the_edge_is_said_too() -> None:
     assert any(said.startswith("On the edge: the best rule leaves width and resolution") for said in warnings(few))
 
 
-def test_that_the_length_of_training_was_not_checked_is_said() -> None:
+def test_that_the_length_of_training_could_not_be_checked_is_said() -> None:
     outcomes = study(bowl(PEAK), np.random.default_rng(0))
-    assert not any("not checked" in said for said in warnings(analyse(outcomes)))
-    stopped = [replace(outcomes[0], state="pruned", value=outcomes[0].curve[2], curve=outcomes[0].curve[:3])]
-    assert any("not checked" in said for said in warnings(analyse([*stopped, *outcomes[1:]])))
+    assert analyse(outcomes).training.compared == (6, 12)
+    assert not any("could not be checked" in said for said in warnings(analyse(outcomes)))
+    stopped = [replace(outcomes[0], state="pruned", value=outcomes[0].curve[0], curve=outcomes[0].curve[:1])]
+    assert any("could not be checked" in said for said in warnings(analyse([*stopped, *outcomes[1:]])))
+
+
+def test_networks_that_never_came_to_the_end_are_named() -> None:
+    result = analyse(race(bowl(PEAK, 0.4, top=0.7), np.random.default_rng(0), (6,), reduction=2)[0])
+    never = [network for network in result.networks if not network.values]
+    assert 0 < len(never) < 12
+    (sentence,) = [s for s in warnings(result) if s.startswith("Stopped early")]
+    assert f"{len(never)} networks of 21 never came to the end" in sentence
+
+
+def test_a_ranking_that_changes_before_the_first_stop_is_said() -> None:
+    """Deep networks are slow at first; halving stops them, and their curves up to there tell of it."""
+    rng = np.random.default_rng(0)
+    outcomes = [
+        replace(o, curve=tuple(c - 0.3 * o.candidate.tags["shares"][0] * max(0, 4 - e) for e, c in enumerate(o.curve)))
+        for o in study(bowl((0.8, 0.1, 0.1), drop=0.3), rng)
+    ]
+    cut = [
+        replace(o, state="pruned", value=o.curve[5], curve=o.curve[:6]) if i % 3 == 2 and i > 30 else o
+        for i, o in enumerate(outcomes)
+    ]
+    result = analyse(cut)
+    assert result.training.compared == (3, 6)
+    assert any("from epoch 3 to epoch 6 the best share shifted" in said for said in warnings(result))

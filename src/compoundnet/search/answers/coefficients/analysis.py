@@ -133,30 +133,42 @@ def _comparison(name: str, rule: Rule, surface: Surface, place: Floats, draws: F
 
 
 def _training(networks: Sequence[Network], surface: Surface | None, multipliers: Floats) -> Training:
-    """Compare the answer with the one at half the epochs, from the networks whose curves are known.
-
-    Not where trials were stopped early: those that went on were chosen for being high early, and by that
-    alone their ranking would change.
-    """
+    """Compare the answer with the one at half the epochs, from the networks whose curves are known."""
     finished = [network for network in networks if network.values]
-    drawn = [n for n in finished if n.curves and all(len(c) > 1 and np.isfinite(c).all() for c in n.curves)]
-    rises = [c[-1] - c[-1 - len(c) // 4] for n in drawn for c in n.curves if len(c) >= 4]
-    if any(network.pruned for network in networks):
-        drawn = []
-    halves = [replace(n, values=tuple(c[len(c) // 2 - 1] for c in n.curves)) for n in drawn]
+    rises = [c[-1] - c[-1 - len(c) // 4] for n in finished for c in n.curves if len(c) >= 4 and np.isfinite(c).all()]
+    whole = _last_common_epoch(networks)
+    half = whole // 2
+    before, after = (
+        ([at for n in networks if (at := _seen_at(n, epoch))] for epoch in (half, whole)) if half else ([], [])
+    )
     halfway, drift = None, None
-    if surface and len(drawn) >= fewest_networks(len({n.group for n in drawn})):
-        before, after = fit(halves, surface.form), fit(drawn, surface.form)
-        depth, width, resolution = map(float, before.maximum())
+    if surface and after and len(after) >= fewest_networks(len({n.group for n in after})):
+        first, then = fit(before, surface.form), fit(after, surface.form)
+        depth, width, resolution = map(float, first.maximum())
         halfway = (depth, width, resolution)
-        drift = _drift(before, after, multipliers[: len(drawn)])
+        drift = _drift(first, then, multipliers[: len(after)])
     return Training(
         epochs=min((len(c) for n in finished for c in n.curves), default=0),
+        compared=(half, whole) if after else None,
         halfway=halfway,
         drift=drift,
-        rank_correlation=_rank_correlation(halves, drawn),
+        rank_correlation=_rank_correlation(before, after),
         rise=float(np.mean(rises)) if rises else None,
     )
+
+
+def _last_common_epoch(networks: Sequence[Network]) -> int:
+    """The last epoch that every trial came to: where the first was stopped early, or the end."""
+    stopped = [len(c) for n in networks for c in n.stopped]
+    return min(stopped or [len(c) for n in networks for c in n.curves], default=0)
+
+
+def _seen_at(network: Network, epoch: int) -> Network | None:
+    """The network as it stood after so many epochs, all its trials; None where a curve does not tell."""
+    curves = (*network.curves, *network.stopped)
+    if not curves or not all(len(c) >= epoch and np.isfinite(c).all() for c in curves):
+        return None
+    return replace(network, values=tuple(c[epoch - 1] for c in curves), estimates=())
 
 
 def _drift(before: Surface, after: Surface, multipliers: Floats) -> tuple[Difference, ...]:

@@ -53,15 +53,21 @@ class Comparison:
 class Training:
     """Whether the answer would have been another after half the training; None where the curves do not tell.
 
+    Where trials were stopped early, the training is compared up to the first stop: until there every trial is known,
+    while those that went on were chosen for being high.
+
     Attributes:
         epochs: of the shortest training that went to the end.
-        halfway: best shares by accuracy at half the epochs.
-        drift: of each share from there to the end, with an interval that holds for all three at once.
-        rank_correlation: Spearman's, of the networks at half the epochs and at the end, within groups.
+        compared: the epochs whose answers are compared: a half and the whole, of the training or of what precedes the
+            first stop.
+        halfway: best shares by accuracy at the first of these.
+        drift: of each share from there to the other, with an interval that holds for all three at once.
+        rank_correlation: Spearman's, of the networks at the two, within groups.
         rise: mean gain of accuracy in the last quarter of the epochs.
     """
 
     epochs: int
+    compared: tuple[int, int] | None
     halfway: Shares | None
     drift: tuple[Difference, ...] | None
     rank_correlation: float | None
@@ -203,6 +209,7 @@ def _training_json(training: Training) -> dict[str, Any]:
         drift = {axis: moved._asdict() for axis, moved in zip(AXES, training.drift, strict=True)}
     return {
         "epochs": training.epochs,
+        "compared_epochs": training.compared and list(training.compared),
         "halfway_shares": training.halfway and list(training.halfway),
         "drift": drift,
         "rank_correlation": training.rank_correlation,

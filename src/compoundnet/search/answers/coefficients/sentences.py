@@ -6,7 +6,7 @@ from statistics import median
 import numpy as np
 
 from compoundnet.scaling import Rule
-from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult, Interval
+from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult, Interval, Training
 from compoundnet.search.answers.simplex import AXES, Floats, hull, inside, to_plane
 from compoundnet.search.answers.surface import Difference, Surface, fewest_networks
 from compoundnet.search.answers.wording import at_level, points, triple, whole
@@ -17,6 +17,9 @@ __all__ = ["answer", "doubt", "flat", "supported", "unsupported", "warnings"]
 
 _SEEDS = 3  # below which a spread over seeds says little
 _SIGNIFICANT = 0.05
+_SIGNIFICANT_STOPPED = (
+    0.01  # where trials were stopped early: those that went on are the luckier, which shows as a shape
+)
 _AT_EDGE = 0.015  # of a share
 _MOVED = 0.05  # of a share: less is no drift worth a word
 _ANOTHER = 0.1  # of a share: rules that differ by less on every axis are one rule
@@ -27,7 +30,8 @@ _FEWEST_EPOCHS = 4  # of which a last quarter can be taken
 
 def flat(surface: Surface) -> bool:
     """Whether the surface cannot be told from one without a shape, or predicts no better than one."""
-    return surface.flat_p > _SIGNIFICANT or surface.error >= surface.flat_error
+    level = _SIGNIFICANT_STOPPED if surface.parts else _SIGNIFICANT
+    return surface.flat_p > level or surface.error >= surface.flat_error
 
 
 def answer(result: CoefficientsResult) -> str:
@@ -190,11 +194,11 @@ def _too_short(result: CoefficientsResult) -> str | None:
         if abs(drift.value) > _MOVED and drift.low * drift.high > 0
     ]
     if moved:
-        said.append(f"from half the epochs to the end the best share shifted: {', '.join(moved)}")
+        said.append(f"{_span(training)} the best share shifted: {', '.join(moved)}")
     clear = result.surface is not None and not flat(result.surface)
     if training.rank_correlation is not None and clear and training.rank_correlation < _RANK_CORRELATION:
         said.append(
-            f"the ranking of networks at half the epochs and at the end agrees little (Spearman "
+            f"{_span(training)} the ranking of networks changed: the two agree little (Spearman "
             f"{training.rank_correlation:.2f})"
         )
     if result.surface is not None and clear and training.rise is not None:
@@ -207,6 +211,11 @@ def _too_short(result: CoefficientsResult) -> str | None:
     if not said:
         return None
     return f"Training may have been too short to trust: {'; '.join(said)}. A longer training may favour other shares."
+
+
+def _span(training: Training) -> str:
+    half, whole = training.compared or (0, 0)
+    return "from half the epochs to the end" if whole == training.epochs else f"from epoch {half} to epoch {whole}"
 
 
 def _few_seeds(result: CoefficientsResult) -> str | None:
@@ -242,11 +251,19 @@ def _pruned(result: CoefficientsResult) -> str | None:
             "as a network's shares and its accuracy at the stop tell of the rest. Means in the table are of those that "
             "went on, the luckier ones."
         )
-    unchecked = (
-        "Whether training was long enough was not checked by the ranking at half the epochs: those that went on were "
-        "chosen by it."
+    never = [network for network in result.networks if network.pruned and not network.values]
+    unseen = (
+        f" {counted(len(never), 'network')} of {len(result.networks)} never came to the end, and nothing that was "
+        f"measured stands there: {', '.join(f'{triple(n.shares)} ({n.group})' for n in never)}."
+        if never
+        else ""
     )
-    return f"Stopped early: {stopped} of {trials} trials. {how} {unchecked}"
+    checked = (
+        f" Whether training was long enough was checked up to epoch {result.training.compared[1]} only, the first stop."
+        if result.training.compared
+        else " Whether training was long enough could not be checked."
+    )
+    return f"Stopped early: {stopped} of {trials} trials. {how}{unseen}{checked}"
 
 
 def _failed(result: CoefficientsResult) -> str | None:

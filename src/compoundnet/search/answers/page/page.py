@@ -143,12 +143,14 @@ def _made(made: Mapping[str, Any] | None) -> dict[str, Any] | None:
 def _triangle(result: CoefficientsResult) -> Figure:
     tried = sum(network.mean is not None for network in result.networks)
     shade = "Shade: predicted accuracy below the best rule's, where it was tried. " if result.surface else ""
+    unseen = sum(network.mean is None for network in result.networks)
+    without = f" {counted(unseen, 'network')} that never came to the end have none." if unseen else ""
     outline = f"The dashed line holds the best rule with {at_level(LEVEL)} confidence. " if result.region else ""
     return Figure(
         title="Accuracy by shares",
         svg=svg(triangle_chart(result), "triangle", f"Triangle of shares with {tried} networks. {result.answer}"),
         caption=f"{shade}{outline}Dots: the networks that were trained, where rounding left them, in the shade of "
-        "their own mean.",
+        f"their own mean.{without}",
     )
 
 
@@ -200,15 +202,17 @@ def _costs(result: AxesResult) -> list[Figure]:
 
 def _training(training: Training) -> str:
     said = [f"{counted(training.epochs, 'epoch')}."]
+    half, whole = training.compared or (0, 0)
     if training.halfway and training.drift:
         before = triple(training.halfway)
         moved = ", ".join(f"{axis} {100 * d.value:+.0f}" for axis, d in zip(AXES, training.drift, strict=True))
         said.append(
-            f"At half of them the best shares would have been {before} per cent; until the end they moved by {moved}."
+            f"After {half} of them the best shares would have been {before} per cent; until {whole} they moved by "
+            f"{moved}."
         )
     if training.rank_correlation is not None:
         said.append(
-            f"The rankings of the networks at half of them and at the end correlate by "
+            f"The rankings of the networks after {half} and after {whole} of them correlate by "
             f"{training.rank_correlation:.2f} (Spearman)."
         )
     if training.rise is not None:
