@@ -9,7 +9,7 @@ import pytest
 
 from commandline import run
 from compoundnet.cli import main
-from compoundnet.scaling import Rule
+from compoundnet.scaling import Rule, read_rule
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.engine.storage import outcomes
 from factories import NET, written
@@ -59,7 +59,7 @@ def test_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
             "--factors",
             "--rules",
             "--bases",
-            "DEPTH,RESOLUTION",
+            "depth,resolution",
             "--seeds",
             "--storage",
             "--jobs",
@@ -81,7 +81,7 @@ def test_coefficients(capsys: pytest.CaptureFixture[str], place: Path, tmp_path:
     assert {"alpha", "beta", "gamma"} == set(result["coefficients"])
     assert len(result["networks"]) == 4 and result["warnings"]
     assert result["command"].startswith("compoundnet coefficients ")
-    rule = Rule.from_file(study / "rule.json")
+    rule = read_rule(study / "rule.json").rule
     assert rule == Rule(**result["rule"])
     for name in ("report.html", "networks.csv", "chart.png", "study.json", "journal.log"):
         assert (study / name).stat().st_size > 100
@@ -119,7 +119,7 @@ def test_width_on_larger_bases(capsys: pytest.CaptureFixture[str], place: Path, 
     result = json.loads((study / "result.json").read_text())
     assert {row["rule"] for row in result["rows"]} == {"baseline", "width", "width at d2 r1"}
     assert [(c["rule"], c["other"]) for c in result["contrasts"]] == [("width at d2 r1", "width")]
-    assert "width pays more on a larger base" in out
+    assert "do not tell width on a larger base from width on the baseline" in out
     assert "Width alone on larger bases" in (study / "report.html").read_text()
     code, out, err = run(capsys, "worker", study, "--json")
     assert code == 0 and "begins" not in err
@@ -172,6 +172,9 @@ def test_a_worker_finishes_what_another_left(
         ("study", ("--factors", "0.5"), "factors is 0.5"),
         ("study", ("--factors", "2", "2"), "different numbers"),
         ("study", ("--rules", "depth", "depth"), "rules have 'depth' twice"),
+        ("study", ("--rules", "rules/depth.json"), "would be called 'depth', which means something else; rename"),
+        ("study", ("--rules", "baseline.json"), "would be called 'baseline'"),
+        ("study", ("--rules", "x2.json"), "would be called 'x2'"),
         ("study", ("--bases", "2x1"), "base '2x1' is not DEPTH,RESOLUTION, two multipliers of the baseline's"),
         ("study", ("--bases", "2"), "base '2' is not DEPTH,RESOLUTION"),
         ("study", ("--bases", "2,1,1"), "base '2,1,1' is not DEPTH,RESOLUTION"),

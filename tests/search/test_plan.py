@@ -157,6 +157,25 @@ def test_a_network_of_two_rules_is_trained_once() -> None:
     assert {c.group for c in plan.candidates} == {"x1", "x2", "x4"}
 
 
+def test_a_network_stands_at_one_cost_only() -> None:
+    """Trained once, it must not count as two trainings."""
+    tiny = ArchitectureBaseline(replace(cn.architecture("mbconv_tiny"), classes=10))
+    plan = plan_axes(tiny, {"depth": RULES["depth"], "width": RULES["width"]}, (1.2, 1.3, 1.5, 3.0), (0,))
+    networks = [c.network for c in plan.candidates]
+    assert len(set(networks)) == len(networks)
+    assert any("is the network of depth at x" in note and "left out" in note for note in plan.notes)
+
+
+def test_a_network_is_tried_at_one_phi_only() -> None:
+    tiny = ArchitectureBaseline(replace(cn.architecture("mbconv_tiny"), classes=10))
+    plan = plan_coefficients(tiny, (1.0, 1.25), 15, (0,), 0.1)
+    networks = [c.network for c in plan.candidates]
+    assert len(set(networks)) == len(networks)
+    assert "more are tried at another phi" in plan.notes[1]
+    with pytest.raises(RequestError, match=r"every network of phi 1\.0001 is one of another phi"):
+        plan_coefficients(tiny, (1.0, 1.0001), 15, (0,), 0.1)
+
+
 def test_a_rule_that_rounds_to_another_ones_network_has_its_results() -> None:
     plan = plan_axes(MINI, {"depth": RULES["depth"], "deep": RULES["depth"]}, (2.0, 4.0), (0,))
     assert plan.same == {("x2", "deep"): ("x2", "depth"), ("x4", "deep"): ("x4", "depth")}

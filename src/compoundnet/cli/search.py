@@ -1,5 +1,6 @@
 """Verbs that train many candidates: coefficients, study, worker."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from compoundnet.cli.arguments import Arch, Data, Json, Output, call, print_json
 from compoundnet.cli.describe import read_rule
 from compoundnet.cli.process import stoppable
 from compoundnet.errors import RequestError
+from compoundnet.scaling import RULES
+from compoundnet.search.answers.axes import BASELINE
 from compoundnet.search.engine.helpers import helpers
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.progress import telling
@@ -28,6 +31,7 @@ __all__ = ["coefficients_command", "study_command", "worker_command"]
 StudyPath = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="STUDY")]
 _RECIPE = "proxy"
 _MOST_JOBS = 256
+_GROUP = re.compile(r"x[0-9.e+-]+")  # of networks of one cost
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +135,8 @@ def study_command(argv: Sequence[str]) -> None:
             common: where, how often, by whom.
             factors: realised MACs, as multiples of the baseline's.
             rules: published rules (see compoundnet scale --help), or JSON files of compoundnet coefficients.
-            bases: larger baselines, widened to the same MACs, as DEPTH,RESOLUTION (the paper's: 2,1 1,1.3 2,1.3).
+            bases: larger baselines, trained as they are and widened to the same MACs, each written depth,resolution
+                (the paper's: 2,1 1,1.3 2,1.3); width alone is then compared too, whatever the rules.
             settings: everything else about the trainings.
         """
         more = {"factors": factors, "rules": _named(rules), "bases": tuple(map(_base, bases))}
@@ -154,6 +159,8 @@ def _worker(
     json: Json = False,
 ) -> None:
     """Join a study: train what it lacks until nothing is left. Any number may join, leave, and be killed.
+
+    The answer is written by the command that began the study, which may be run again at any time.
 
     Args:
         study: its folder; on another machine than the study's, a new folder for this machine's trainings.
@@ -226,6 +233,8 @@ def _named(rules: Sequence[str]) -> dict[str, list[float] | None]:
     for text in rules:
         path = Path(text)
         name = path.stem if path.suffix == ".json" else text
+        if path.suffix == ".json" and (name in RULES or name in (BASELINE, "base") or _GROUP.fullmatch(name)):
+            raise RequestError(f"rule {text!r} would be called {name!r}, which means something else; rename the file")
         if name in named:
             raise RequestError(f"rules have {name!r} twice; give each a name of its own")
         named[name] = None

@@ -57,16 +57,23 @@ def plan_coefficients(
     ``networks`` that cover the triangle of realised shares most evenly.
 
     Raises:
-        RequestError: no network comes near enough.
+        RequestError: no network comes near enough, or only such as are tried at another phi.
     """
-    candidates, notes = [], []
+    candidates, notes, taken = [], [], set[str]()
     for phi in phis:
         near = networks_near(baseline, 2.0**phi, tolerance)
-        kept = [_at(baseline, 2.0**phi, plain(baseline, by)) for by in _spread(baseline, near, networks)]
+        chosen = [_at(baseline, 2.0**phi, plain(baseline, by)) for by in _spread(baseline, near, networks)]
+        kept = [found for found in chosen if found.network not in taken]
+        if not kept:
+            raise RequestError(
+                f"every network of phi {phi:g} is one of another phi; leave it out, or give one further off"
+            )
+        taken |= {found.network for found in kept}
         ratios = [f.macs_factor for f in kept]
         notes.append(
             f"phi {phi:g}: {len(near[0])} distinct networks cost within {100 * tolerance:g} % of {2.0**phi:.3g} times "
             f"the baseline; {len(kept)} of them are tried (x{min(ratios):.3f} to x{max(ratios):.3f})"
+            + (f", {len(chosen) - len(kept)} more are tried at another phi" if len(chosen) > len(kept) else "")
         )
         candidates += [f.candidate(f"phi {phi:g}", seed, {}) for seed in seeds for f in kept]
     distinct, fewest = len({(c.group, c.network) for c in candidates}), fewest_networks(len(phis))
@@ -99,12 +106,16 @@ def plan_axes(
     }
     places = {("x1", "baseline"): _at(baseline, 1.0, Multipliers(1.0, 1.0, 1.0))}
     same, notes = dict[Place, Place](), list[str]()
+    before = {places["x1", "baseline"].network: "the baseline"}  # trained at another cost
     for factor in factors:
         named: dict[str, str] = {}  # the rule of each network
         for name, sized in lines.items():
             found, group = sized(factor), f"x{factor:g}"
             if found is None:
                 notes.append(_absent(name, factor, starts.get(name)))
+                continue
+            if found.network in before:
+                notes.append(f"{name} at {group} is the network of {before[found.network]}, and is left out there")
                 continue
             places[group, name] = found
             first = named.setdefault(found.network, name)
@@ -113,8 +124,9 @@ def plan_axes(
                 notes.append(f"{name} at {group} rounds to the network of {first}, and has its results")
             elif abs(found.macs_factor / factor - 1) > UNEQUAL:
                 notes.append(f"{name} at {group}: rounding leaves no network nearer than x{found.macs_factor:.3g}")
+        before |= {network: f"{name} at x{factor:g}" for network, name in named.items()}
     for name, start in starts.items():
-        least = min(found.macs_factor for (_, rule), found in places.items() if rule == name)
+        least = min((found.macs_factor for (_, rule), found in places.items() if rule == name), default=math.inf)
         if start.macs_factor * (1 + UNEQUAL) < least:
             twin = next((p for p, found in places.items() if found.network == start.network and p not in same), None)
             if twin:
@@ -255,7 +267,7 @@ def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:
     columns = [np.array([m]) for m in by]
     effective = Multipliers(*(float(baseline.effective(a, c)[0]) for a, c in zip(AXES, columns, strict=True)))
     costs = baseline.costs(*columns)
-    price = Cost(**{name: int(getattr(costs, name)[0]) for name in Cost.__slots__})
+    price = costs.at(0)
     side = baseline.resolution_at(by.resolution)
     row = (
         [float(n) for n in baseline.sizes(*columns)[0]]

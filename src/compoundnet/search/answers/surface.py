@@ -252,13 +252,14 @@ def _mean(parts: Sequence[Surface]) -> Surface:
 
 
 def _forms(networks: Sequence[Network], groups: int) -> list[Form]:
-    """The forms that the data can carry, the simplest first."""
+    """The forms that what was trained to the end can carry, the simplest first, which all of it together carries."""
     ratios = [network.cost_ratio or 0.0 for network in networks]
     may_cost = min(ratios) > 0 and max(ratios) > 1.01 * min(ratios)
     choices = product((False, True), (False, True) if groups > 1 else (False,), (False, True) if may_cost else (False,))
     forms = [Form(logit=logit, by_group=by_group, cost=cost) for logit, by_group, cost in choices]
-    carried = [form for form in forms if form.coefficients(groups) + 3 <= len(networks)]
-    return sorted(carried, key=lambda form: form.coefficients(groups))
+    measured = sum(bool(network.values) for network in networks)
+    carried = [form for form in forms if form.coefficients(groups) + 3 <= measured]
+    return sorted(carried, key=lambda form: form.coefficients(groups)) or [Form()]
 
 
 def _fit(networks: Sequence[Network], groups: tuple[str, ...], form: Form) -> Surface:

@@ -192,7 +192,7 @@ def test_width_on_larger_bases_is_compared_with_plain_width() -> None:
     assert {c.other for c in result.contrasts if c.rule == "compound"} == {"depth", "width", "resolution"}
     assert [r.group for r in result.rows if r.factor in (1.8, 3.6)] == ["width at d2 r1", "width at d2 r1.3"]
     assert "compound scaling beats each axis alone" in result.answer
-    assert "Width pays more on each larger base than on the baseline" in result.answer
+    assert "Of width on larger bases against width on the baseline" in result.answer
     assert [c.rule for c in result.contrasts if c.group == "x4"][-3:] == ["compound", *STARTS]
     assert result.bases == ("width at d2 r1", "width at d2 r1.3")
     assert "No result" not in text(result)  # at x2 the larger base costs more itself

@@ -41,15 +41,15 @@ def _compound(contrasts: Sequence[Contrast]) -> str:
 
 
 def _wider(contrasts: Sequence[Contrast]) -> str:
-    """Whether width pays more on larger bases than on the baseline: on all, some, or none."""
-    over, n = _over(contrasts), len(contrasts)
-    beaten, lost = ([c for c in contrasts if _sign(c) == sign] for sign in (1, -1))
-    if not beaten and len(lost) < n:
-        return f"The data do not show that width pays more on a larger base than on the baseline {over}."
-    most = max(beaten or lost, key=lambda c: abs(c.value))
-    where = "the larger base" if n == 1 else "each larger base" if n == len(beaten or lost) else "some larger bases"
-    how, side = ("more", "ahead") if beaten else ("less", "behind")
-    return f"Width pays {how} on {where} than on the baseline {over}; {most.rule} is {_by(most)} {side}."
+    """Where each larger base, widened, stands against the baseline widened to the same cost."""
+    over = _over(contrasts)
+    said = [f"{c.rule} is {_by(c)} {'ahead' if _sign(c) > 0 else 'behind'}" for c in contrasts if _sign(c)]
+    rest = [c.rule for c in contrasts if not _sign(c)]
+    if not said:
+        return f"The data do not tell width on a larger base from width on the baseline {over}."
+    if rest:
+        said.append(f"{_listed(rest, 'and')} {'is' if len(rest) == 1 else 'are'} not told from it")
+    return f"Of width on larger bases against width on the baseline {over}: {'; '.join(said)}."
 
 
 def _over(contrasts: Sequence[Contrast]) -> str:
@@ -120,7 +120,7 @@ def unequal(rows: Sequence[Row], contrasts: Sequence[Contrast], bases: Collectio
 def many(contrasts: Sequence[Contrast]) -> list[str]:
     """How many of so many comparisons would seem to be differences by chance."""
     n = sum(contrast.low is not None and not contrast.identical for contrast in contrasts)
-    if n < 4:
+    if n < 2:
         return []
     chance = (1 - LEVEL) * n
     return [
@@ -189,5 +189,9 @@ def _by(contrast: Contrast) -> str:
 
 
 def _names(contrasts: Sequence[Contrast], last: str) -> str:
-    *first, final = [contrast.other for contrast in contrasts]
+    return _listed([contrast.other for contrast in contrasts], last)
+
+
+def _listed(names: Sequence[str], last: str) -> str:
+    *first, final = names
     return f"{', '.join(first)} {last} {final}" if first else final
