@@ -1,6 +1,7 @@
 """What a built network really does: operations, shapes, and what the allocator hands out, whatever its cost says."""
 
 import gc
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from compoundnet.architecture import Architecture
+from compoundnet.nn.mixed import MixedConv
 
 __all__ = ["COUNTED", "Observed", "allocated_peak_bytes", "image", "observe"]
 
@@ -42,6 +44,8 @@ def observe(model: nn.Module, x: Tensor) -> Observed:
         shapes[name], inputs[name] = tuple(y.shape), tuple(given.shape)
         if isinstance(module, COUNTED):
             written.append(y.numel())
+        if isinstance(module, MixedConv):  # writes each image's kernel, too
+            written.append(y.numel() + len(y) * math.prod(module.shape))
 
     with _hooked(model, see), FlopCounterMode(display=False) as counter, torch.no_grad():
         model(x)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from compoundnet import zoo
 from compoundnet.architecture import (
     Architecture,
+    BasicBlock,
     Bottleneck,
     DepthwiseSeparable,
     FusedMBConv,
@@ -73,8 +74,8 @@ def test_json_may_leave_out_what_has_a_default() -> None:
 
 def test_json_from_before_a_field_was_added_still_reads() -> None:
     record = json.loads(B0.to_json())
-    for added in ("stem_kernel", "stem_pool"):
-        del record[added]
+    for added in ("stem_kernel", "stem_deep", "stem_pool"):
+        record.pop(added, None)
     assert Architecture.from_json(json.dumps(record)) == B0
 
 
@@ -107,6 +108,7 @@ def test_every_field_counts_in_equality(field: str) -> None:
         "dropout": 0.1,
         "drop_path": 0.1,
         "stem_pool": True,
+        "stem_deep": (16, 24),
     }.get(field, 7)
     changed = replace(B0, **{field: other})  # type: ignore[arg-type]
     assert changed != B0
@@ -208,9 +210,18 @@ def test_without_a_head_the_last_stage_is_what_is_classified() -> None:
 
 
 def test_scaling_leaves_the_stem_s_form() -> None:
-    pooled = replace(B0, stem_pool=True, stem_kernel=7, stem_stride=1)
+    pooled = replace(B0, stem_pool="conv", stem_kernel=7, stem_stride=1)
     big = pooled.scaled(depth=2, width=2, resolution=2)
-    assert (big.stem_pool, big.stem_kernel, big.stem_stride) == (True, 7, 1)
+    assert (big.stem_pool, big.stem_kernel, big.stem_stride) == ("conv", 7, 1)
+
+
+def test_every_convolution_of_a_deep_stem_gets_wider() -> None:
+    deep = replace(B0, stem=24, stem_deep=[32, 64])
+    assert (deep.stem_deep, deep.stem_features, B0.stem_features) == ((32, 64), 64, 32)
+    big = deep.scaled(width=1.2)
+    assert (big.stem, big.stem_deep) == (32, (40, 80))  # 28.8, 38.4, 76.8
+    sizes = deep.sizes(width=np.array([1.0, 1.2]))
+    assert [channels.tolist() for channels in sizes.stem_deep] == [[32, 40], [64, 80]]
 
 
 @pytest.mark.parametrize(("c_out", "reduction", "reduced"), [(256, 4, 64), (24, 5, 4), (3, 4, 1), (16, 1, 16)])
@@ -218,6 +229,13 @@ def test_reduced_channels_are_truncated_and_at_least_one(c_out: int, reduction: 
     block = Bottleneck(reduction=reduction)
     assert block.reduced(c_out) == reduced
     assert block.reduced(np.array([float(c_out)])).tolist() == [reduced]
+
+
+@pytest.mark.parametrize(("c_out", "ratio", "squeezed"), [(256, 0.25, 64), (30, 0.25, 7), (3, 0.25, 1)])
+def test_a_bottleneck_squeezes_a_share_of_its_output(c_out: int, ratio: float, squeezed: int) -> None:
+    block = Bottleneck(se_ratio=ratio)
+    assert block.squeezed(c_out) == squeezed
+    assert block.squeezed(np.array([float(c_out)])).tolist() == [squeezed]
 
 
 def test_scaling_accepts_numbers_of_numpy() -> None:
@@ -248,4 +266,4 @@ def test_stochastic_depth_off() -> None:
 
 def test_blocks_of_two_kinds_are_different() -> None:
     assert MBConv(kernel=3, expansion=1) != FusedMBConv(kernel=3, expansion=1)
-    assert Bottleneck(kernel=3) != DepthwiseSeparable(kernel=3)
+    assert len({Bottleneck(kernel=3), DepthwiseSeparable(kernel=3), BasicBlock(kernel=3)}) == 3

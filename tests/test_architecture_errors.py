@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from compoundnet import zoo
 from compoundnet.architecture import (
     Architecture,
+    BasicBlock,
     Bottleneck,
+    CondMBConv,
     DepthwiseSeparable,
     FusedMBConv,
     MBConv,
@@ -44,7 +46,11 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: replace(B0, head=0), f"head is 0; it {WHOLE}"),
     (lambda: replace(B0, stem_kernel=4), "stem_kernel is 4; it must be odd"),
     (lambda: replace(B0, stem_kernel=0), f"stem_kernel is 0; it {WHOLE}"),
-    (lambda: replace(B0, stem_pool=1), "stem_pool is 1; it must be true or false"),  # type: ignore[arg-type]
+    (lambda: replace(B0, stem_pool=1), "stem_pool is 1; it must be true, false or 'conv'"),  # type: ignore[arg-type]
+    (lambda: replace(B0, stem_pool="max"), "stem_pool is 'max'; it must be true, false or 'conv'"),  # type: ignore[arg-type]
+    (lambda: replace(B0, stem_deep=32), "stem_deep is 32; it must be a list of channels, such as [32, 64]"),  # type: ignore[arg-type]
+    (lambda: replace(B0, stem_deep="32"), "stem_deep is '32'; it must be a list of channels"),  # type: ignore[arg-type]
+    (lambda: replace(B0, stem_deep=(32, 0)), f"stem_deep is 0; it {WHOLE}"),
     (lambda: replace(B0, stem_stride=0), f"stem_stride is 0; it {WHOLE}"),
     (lambda: replace(B0, in_channels=0), f"in_channels is 0; it {WHOLE}"),
     (lambda: replace(B0, classes=0), f"classes is 0; it {WHOLE}"),
@@ -67,11 +73,34 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: MBConv(kernel=3, expansion=1, se_ratio=None), "MBConv.se_ratio is None"),  # type: ignore[arg-type]
     (lambda: MBConv(kernel=3, expansion=1, skip=1), "MBConv.skip is 1; it must be true or false"),  # type: ignore[arg-type]
     (lambda: FusedMBConv(kernel=2, expansion=1), "FusedMBConv.kernel is 2; it must be odd"),
+    (lambda: MBConv(kernel=2.0, expansion=1), f"MBConv.kernel is 2.0; it {WHOLE}"),  # type: ignore[arg-type]
+    (lambda: MBConv(kernel=3, expansion=0.5), "MBConv.expansion is 0.5; it must lie in 1..1000"),
+    (lambda: MBConv(kernel=3, expansion=float("nan")), "MBConv.expansion is nan; it must lie in 1..1000"),
+    (lambda: MBConv(kernel=3, expansion=1, activation="swish"), "unknown MBConv.activation 'swish'"),  # type: ignore[arg-type]
+    (lambda: MBConv(kernel=3, expansion=1, squeeze="v3"), "unknown MBConv.squeeze 'v3'"),  # type: ignore[arg-type]
+    (lambda: MBConv(kernel=3, expansion=1, space_to_depth=1), "MBConv.space_to_depth is 1; it must be true or false"),  # type: ignore[arg-type]
+    (
+        lambda: FusedMBConv(kernel=3, expansion=1, counts_from="in"),
+        "unknown FusedMBConv.counts_from 'in'; did you mean",
+    ),  # type: ignore[arg-type]
+    (lambda: FusedMBConv(kernel=3, expansion=1, se_ratio=2), "FusedMBConv.se_ratio is 2; it must lie in 0..1"),
+    (lambda: CondMBConv(kernel=3, expansion=1, experts=0), f"CondMBConv.experts is 0; it {WHOLE}"),
+    (lambda: CondMBConv(kernel=4, expansion=1, experts=4), "CondMBConv.kernel is 4; it must be odd"),
+    (
+        lambda: Stage(block=MBConv(kernel=2, expansion=1, space_to_depth=True), channels=64, repeats=1, stride=1),
+        "stage.stride is 1; it must be 2 where the block has space_to_depth",
+    ),
+    (lambda: replace(B0, hidden=0), f"hidden is 0; it {WHOLE}"),
+    (lambda: Rounding(fixed_ends=1), "rounding.fixed_ends is 1; it must be true or false"),  # type: ignore[arg-type]
+    (lambda: Rounding(least_head=0), f"rounding.least_head is 0; it {WHOLE}"),
     (lambda: FusedMBConv(kernel=3, expansion=-1), f"FusedMBConv.expansion is -1; it {WHOLE}"),
     (lambda: DepthwiseSeparable(kernel=2), "DepthwiseSeparable.kernel is 2; it must be odd"),
     (lambda: Bottleneck(kernel=-3), f"Bottleneck.kernel is -3; it {WHOLE}"),
     (lambda: Bottleneck(reduction=0), f"Bottleneck.reduction is 0; it {WHOLE}"),
     (lambda: Bottleneck(reduction=2.5), f"Bottleneck.reduction is 2.5; it {WHOLE}"),  # type: ignore[arg-type]
+    (lambda: Bottleneck(se_ratio=-0.1), "Bottleneck.se_ratio is -0.1; it must lie in 0..1 (0: no squeeze-excitation)"),
+    (lambda: Bottleneck(pool_shortcut=2), "Bottleneck.pool_shortcut is 2; it must be true or false"),  # type: ignore[arg-type]
+    (lambda: BasicBlock(kernel=2), "BasicBlock.kernel is 2; it must be odd, such as 3 or 5"),
     (lambda: Norm(eps=0), "norm.eps is 0; it must lie in (0, 1)"),
     (lambda: Norm(eps="1e-3"), "norm.eps is '1e-3'; it must lie in (0, 1)"),  # type: ignore[arg-type]
     (lambda: Norm(eps=float("inf")), "norm.eps is inf; it must lie in (0, 1)"),
@@ -138,7 +167,7 @@ WRONG_JSON: list[tuple[str, str]] = [
         changed(("stages", 1, "block", "kernel"), 3.0),
         f"architecture.stages[1].block: FusedMBConv.kernel is 3.0; it {WHOLE}",
     ),
-    (changed(("stages", 1, "block", "se_ratio"), 0.25), "unknown field in architecture.stages[1].block 'se_ratio'"),
+    (changed(("stages", 1, "block", "squeeze"), 0.25), "unknown field in architecture.stages[1].block 'squeeze'"),
     (changed(("norm",), None), "architecture.norm is None; it must be a JSON object"),
     (changed(("norm", "eps"), "1e-3"), "architecture.norm: norm.eps is '1e-3'; it must lie in (0, 1)"),
     (changed(("norm", "eps"), float("nan")), "architecture.norm: norm.eps is nan"),

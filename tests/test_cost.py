@@ -1,5 +1,6 @@
 """Costs are what the built network has, computes, writes and keeps, to the last element and byte."""
 
+import re
 from collections.abc import Callable
 from dataclasses import fields, replace
 
@@ -10,7 +11,7 @@ from torch import nn
 
 import measure
 from compoundnet import zoo
-from compoundnet.architecture import Architecture, Bottleneck, FusedMBConv, MBConv, Stage
+from compoundnet.architecture import Architecture, BasicBlock, Bottleneck, FusedMBConv, MBConv, Stage
 from compoundnet.cost import Cost, cost, layers
 from compoundnet.nn import Network, build
 from compoundnet.nn.counting import inference_peak_bytes, saved_bytes, state_bytes
@@ -18,7 +19,7 @@ from compoundnet.nn.layers import ConvNormAct
 from strategies import architectures
 
 NAMES = [field.name for field in fields(Cost)]
-HUGE = ("b8", "l2", "475", "xl")
+HUGE = re.compile(r".*(b8|l2|475|xl|rs270|rs350|rs420|_[xh]_.*b[4-7])")
 
 # The classifier's own moment is the worst: more classes than anything else has elements.
 MANY_CLASSES = Architecture(
@@ -49,6 +50,19 @@ BOTTLENECKS = replace(
     stages=tuple(Stage(block=Bottleneck(), channels=c, repeats=2, stride=s) for c, s in ((8, 1), (8, 1), (12, 2))),
 )
 
+# All that ResNet-RS adds: deep stem, a convolution in place of its pooling, pooled shortcuts, squeeze-excitation.
+RESNET_RS = replace(
+    BOTTLENECKS,
+    name="resnet_rs",
+    stem_kernel=3,
+    stem_deep=(3, 6),
+    stem_pool="conv",
+    drop_path=0.2,
+    stages=tuple(replace(s, block=Bottleneck(se_ratio=0.25, pool_shortcut=True)) for s in BOTTLENECKS.stages),
+)
+# With "same" padding the first convolution saves a padded copy of the input, so the projection saves the input itself.
+BASIC = replace(BOTTLENECKS, name="basic", stages=tuple(replace(s, block=BasicBlock()) for s in BOTTLENECKS.stages))
+
 
 def check_arithmetic(arch: Architecture, model: Network, device: str = "cpu") -> None:
     price = cost(arch)
@@ -77,7 +91,7 @@ def check_layers(arch: Architecture, model: Network) -> None:
 
 def check_shapes(arch: Architecture, shapes: dict[str, tuple[int, ...]]) -> None:
     """Every part is a module with an output of that shape, in the order in which they run."""
-    listed = {p.name: (1, p.channels) + (p.side, p.side) * (p.name != "classifier") for p in layers(arch)}
+    listed = {p.name: (1, p.channels) + (p.side, p.side) * (p.kind != "linear") for p in layers(arch)}
     assert listed == {name: shapes.get(name) for name in listed}
     assert list(listed) == [name for name in shapes if name in listed]
 
@@ -109,7 +123,11 @@ def test_drawn_architectures(check: Callable[[Architecture], None], count: int) 
     @example(MANY_CLASSES)
     @example(KEPT)
     @example(BOTTLENECKS)
-    @given(architectures())
+    @example(RESNET_RS)
+    @example(replace(RESNET_RS, padding="same", activation="silu"))
+    @example(BASIC)
+    @example(replace(BASIC, padding="symmetric", stem_pool=False))
+    @given(architectures(mixed=True))
     def drawn(arch: Architecture) -> None:
         check(arch)
 
@@ -118,7 +136,7 @@ def test_drawn_architectures(check: Callable[[Architecture], None], count: int) 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=[pytest.mark.slow] * n.endswith(HUGE)) for n in zoo.list_architectures()],
+    [pytest.param(n, marks=[pytest.mark.slow] * bool(HUGE.fullmatch(n))) for n in zoo.list_architectures()],
 )
 def test_variants_at_their_own_size(name: str) -> None:
     """Shapes without memory or arithmetic, so that any size takes a moment."""
@@ -136,6 +154,11 @@ def test_variants_at_their_own_size(name: str) -> None:
         ("efficientnet_b0", 32),
         ("tf_efficientnetv2_b0", 47),
         ("mobilenetv1_100", 35),
+        ("tf_mobilenetv3_small_100", 33),
+        ("tf_efficientnet_x_b1", 45),
+        ("efficientnet_cc_b0_4e", 33),
+        ("resnet18", 37),
+        ("resnetrs50", 33),
     ],
 )
 def test_variants_memory(name: str, side: int, activation: str) -> None:
@@ -144,7 +167,9 @@ def test_variants_memory(name: str, side: int, activation: str) -> None:
     check_inference_memory(arch)
 
 
-@pytest.mark.parametrize("name", zoo.list_architectures())
+@pytest.mark.parametrize(
+    "name", [n for n in zoo.list_architectures() if "_cc_" not in n]
+)  # whose kernels are an image's
 def test_memory_of_every_variant_grows_as_its_activations(name: str) -> None:
     """Weights stay; what an image needs is quadratic in the side, so a quarter at half of it."""
     arch = zoo.architecture(name)

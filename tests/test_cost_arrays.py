@@ -45,12 +45,18 @@ ROUNDINGS = st.sampled_from(
         Rounding(channel_floor=0),
         Rounding(depth="round", resolution_multiple=4),
         Rounding(channel_multiple=1),
+        Rounding(fixed_stem=True, least_head=30),
+        Rounding(fixed_ends=True),
     )
 )
 
 
 @settings(max_examples=100)
-@given(architectures(), ROUNDINGS, st.lists(st.tuples(MULTIPLIERS, MULTIPLIERS, MULTIPLIERS), min_size=1, max_size=8))
+@given(
+    architectures(mixed=True),
+    ROUNDINGS,
+    st.lists(st.tuples(MULTIPLIERS, MULTIPLIERS, MULTIPLIERS), min_size=1, max_size=8),
+)
 @example(CHANGES_AT_THE_THIRD, Rounding(), [(1.0, 1.0, 1.0), (0.5, 1.0, 1.0), (2.0, 1.0, 1.0), (5.0, 1.0, 1.0)])
 def test_each_candidate_costs_the_same_alone(
     arch: Architecture, rounding: Rounding, rows: list[tuple[float, float, float]]
@@ -58,8 +64,18 @@ def test_each_candidate_costs_the_same_alone(
     check(replace(arch, rounding=rounding), rows)
 
 
+VARIANTS = ["tf_efficientnet_b0", "efficientnet_b3", "tf_efficientnetv2_s", "efficientnetv2_xl"]
+VARIANTS += [
+    "tf_efficientnet_x_b1",
+    "efficientnet_cc_b0_8e",
+    "mobilenetv3_large_100",
+    "efficientnet_lite0",
+    "tinynet_c",
+]
+
+
 @pytest.mark.parametrize("activation", ["silu", "relu"])
-@pytest.mark.parametrize("name", ["tf_efficientnet_b0", "efficientnet_b3", "tf_efficientnetv2_s", "efficientnetv2_xl"])
+@pytest.mark.parametrize("name", VARIANTS)
 def test_variants(name: str, activation: str) -> None:
     random = np.random.default_rng(0)
     rows = random.uniform(0.3, 3.0, (20, 3))

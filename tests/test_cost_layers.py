@@ -16,12 +16,14 @@ from compoundnet.architecture import Architecture, Bottleneck, Stage
 from compoundnet.cost import Layer, cost, layers, layers_of
 from compoundnet.errors import RequestError
 from compoundnet.nn import build
-from compoundnet.nn.blocks import BlockModule, BottleneckModule
-from compoundnet.nn.layers import ConvNormAct, SqueezeExcite
+from compoundnet.nn.layers import ConvNormAct, LinearAct, SqueezeExcite
+from compoundnet.nn.mixed import MixedConvNormAct, Routing
+from compoundnet.nn.residual import ResidualModule
 from strategies import architectures
 
 B0 = zoo.architecture("tf_efficientnet_b0")
 RESNET = replace(zoo.architecture("resnet50"), resolution=64)
+RESNET_RS = replace(zoo.architecture("resnetrs50"), resolution=64)
 
 
 def convolution(part: ConvNormAct) -> tuple[str, int, int, bool]:
@@ -30,14 +32,28 @@ def convolution(part: ConvNormAct) -> tuple[str, int, int, bool]:
     return "depthwise" if depthwise else "conv", part.conv.kernel_size[0], part.conv.stride[0], activated
 
 
+def mixed(part: MixedConvNormAct) -> tuple[str, int, int, bool]:
+    depthwise = part.conv.groups == part.conv.shape[0] != 1
+    return (
+        "depthwise" if depthwise else "conv",
+        part.conv.shape[2],
+        part.conv.stride,
+        not isinstance(part.act, nn.Identity),
+    )
+
+
 def described(module: nn.Module, layer: Layer) -> tuple[str, int, int, bool]:
     """Kind, kernel, stride and whether the activation follows, read from the module."""
     match module:
         case ConvNormAct():
             return convolution(module)
+        case MixedConvNormAct():
+            return mixed(module)
+        case Routing() | LinearAct():
+            return "linear", 1, 1, isinstance(module, LinearAct)
         case SqueezeExcite():
             return "squeeze_excite", 1, 1, False
-        case nn.MaxPool2d():
+        case nn.MaxPool2d() | nn.AvgPool2d():
             return "pool", module.kernel_size, module.stride, False  # type: ignore[return-value]
     assert isinstance(module, nn.Linear), layer.name
     return "linear", 1, 1, False
@@ -51,25 +67,33 @@ def check_described(arch: Architecture) -> None:
         module = model.get_submodule(layer.name)
         kind, kernel, stride, activated = described(module, layer)
         block = model.get_submodule(layer.name.rpartition(".")[0])
-        last_of_branch = isinstance(block, BottleneckModule) and layer.name.endswith(".expand")
+        last_of_branch = isinstance(block, ResidualModule) and layer.name.endswith(f".{block.branch[-2]}")
         assert (layer.kernel, layer.stride, layer.activated) == (kernel, stride, activated or last_of_branch)
         if not (kind == "conv" and layer.kind == "depthwise"):  # of one channel: both
             assert layer.kind == kind
-        ends = isinstance(block, BlockModule) and block.adds_input and layer.name.endswith(list(block._modules)[-2])
+        ends = getattr(block, "adds_input", False) and layer.name.endswith(list(block._modules)[-2])
         assert layer.adds == int(ends or last_of_branch), layer.name
-        if kind == "linear":
-            assert (layer.c_in, layer.side_in) == (arch.features, layers(arch)[-2].side)
+        if layer.name == "classifier":
+            assert (layer.c_in, layer.side_in) == (arch.hidden or arch.features, layers(arch)[-2].side)
+        elif layer.name == "hidden":
+            assert (layer.c_in, layer.side_in) == (arch.features, layers(arch)[-3].side)
         else:
             assert seen.inputs[layer.name] == (1, layer.c_in, layer.side_in, layer.side_in)
 
 
 @settings(max_examples=40)
-@given(architectures())
+@given(architectures(mixed=True))
 def test_drawn_architectures(arch: Architecture) -> None:
     check_described(arch)
 
 
-@pytest.mark.parametrize("name", ["tf_efficientnet_b0", "efficientnetv2_s", "mobilenetv1_100", "resnet50"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("tf_efficientnet_b0", "efficientnetv2_s", "mobilenetv1_100", "resnet18", "resnet50", "resnetrs50"),
+        *("tf_efficientnet_x_b1", "efficientnet_cc_b0_4e", "mobilenetv3_small_100", "efficientnet_el"),
+    ],
+)
 def test_variants(name: str) -> None:
     check_described(zoo.architecture(name))
 
@@ -88,12 +112,22 @@ CHANGES = replace(
     RESNET,
     stages=tuple(Stage(block=Bottleneck(), channels=c, repeats=2, stride=1) for c in (64, 68, 200)),
 )
+RS_CHANGES = replace(RESNET_RS, stages=CHANGES.stages)
+BASIC = replace(zoo.architecture("resnet18"), padding="same", stem_pool=False, resolution=65)
 
 
 @pytest.mark.parametrize(
     "arch",
-    [B0, replace(B0, activation="relu"), zoo.architecture("efficientnetv2_b0"), RESNET, CHANGES],
-    ids=["silu", "relu", "v2", "resnet", "projections of some"],
+    [
+        *(B0, replace(B0, activation="relu"), zoo.architecture("efficientnetv2_b0"), RESNET, CHANGES),
+        *(zoo.architecture("tf_efficientnet_x_b1"), zoo.architecture("efficientnet_cc_b0_4e")),
+        *(zoo.architecture("tf_mobilenetv3_small_100"), zoo.architecture("efficientnet_lite0")),
+        *(RESNET_RS, RS_CHANGES, BASIC),
+    ],
+    ids=[
+        *("silu", "relu", "v2", "resnet", "projections of some", "x", "mixed kernels", "mobilenetv3", "lite"),
+        *("resnet-rs", "pooled projections of some", "basic"),
+    ],
 )
 def test_arrays_list_what_each_candidate_has(arch: Architecture) -> None:
     random = np.random.default_rng(1)

@@ -44,3 +44,16 @@ def test_a_description_is_plain_json() -> None:
     described = describe(architecture("mobilenetv1_100"))
     assert json.loads(json.dumps(described)) == described
     assert described["stages"][1]["block"] == "DepthwiseSeparable"
+
+
+def test_rows_of_a_deep_stem_with_a_convolution_that_pools() -> None:
+    rows = stage_rows(architecture("resnetrs50"))
+    ends = [(row["name"], row["block"], row["stride"], row["channels"], row["side"]) for row in rows[:4]]
+    assert ends == [
+        ("stem", "convolution", 2, 32, 80),
+        ("stem_deep.0", "convolution", 1, 32, 80),
+        ("stem_deep.1", "convolution", 1, 64, 80),
+        ("pool", "convolution", 2, 64, 40),
+    ]
+    assert (rows[4]["block"], rows[4]["se"], rows[4]["side"]) == ("Bottleneck", 0.25, 40)
+    assert sum(row["macs"] for row in rows) == cost(architecture("resnetrs50")).macs

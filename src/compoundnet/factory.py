@@ -1,22 +1,24 @@
 """A network by name, with or without weights. (Not ``create.py``: the module would hide the function.)"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
-from compoundnet.nn import FeatureExtractor, Network, build
-from compoundnet.weights import apply_weights, read_weights
+from compoundnet.nn import FeatureExtractor, Network
+from compoundnet.nn.comparators import build_network
+from compoundnet.weights import apply_weights
+from compoundnet.weights.comparators import read_any_weights
+from compoundnet.zoo import AnyNetwork, Comparator
 
 __all__ = ["create"]
 
 
 def create(
-    architecture: str | Path | Architecture,
+    architecture: str | Path | AnyNetwork,
     weights: str | Path | None = None,
     *,
     num_classes: int | None = None,
@@ -26,10 +28,10 @@ def create(
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
 ) -> torch.nn.Module:
-    """The network of a zoo name, a JSON file or an Architecture: (N, in_channels, H, W) -> (N, num_classes).
+    """The network of a zoo name, a JSON file or a value of either kind: (N, in_channels, H, W) -> (N, num_classes).
 
     Args:
-        architecture: what to build.
+        architecture: what to build; a comparator such as ``"alexnet"`` has no stochastic depth and no pyramid.
         weights: a file, ``"imagenet"`` (the best published), a tag such as ``"ns"``, or None for fresh ones.
         num_classes: None: the architecture's; other than the weights': a fresh classifier; 0: pooled features.
         in_channels: None: the architecture's; other than the weights': the stem's kernels are adapted.
@@ -45,7 +47,9 @@ def create(
         raise RequestError(
             f"out_indices is {list(out_indices)}; it chooses among feature maps and needs features_only=True"
         )
-    base = architecture if isinstance(architecture, Architecture) else zoo.architecture(architecture)
+    base = zoo.network(architecture) if isinstance(architecture, (str, Path)) else architecture
+    if isinstance(base, Comparator):
+        _refuse({"features_only": features_only or None, "drop_path_rate": drop_path_rate}, base)
     changes = {
         "classes": num_classes or None,
         "in_channels": in_channels,
@@ -53,9 +57,19 @@ def create(
         "drop_path": drop_path_rate,
     }
     arch = replace(base, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
-    network: Network = build(arch)
+    network = build_network(arch)
     if weights is not None:
-        apply_weights(network, read_weights(weights, arch))
+        apply_weights(network, read_any_weights(weights, arch))
     if num_classes == 0:
         network.reset_classifier(0)
-    return FeatureExtractor(network, out_indices) if features_only else network
+    return FeatureExtractor(network, out_indices) if features_only and isinstance(network, Network) else network
+
+
+def _refuse(settings: Mapping[str, object], comparator: Comparator) -> None:
+    """RequestError for settings that are given and mean nothing to a comparator."""
+    given = [f"{name}={value}" for name, value in settings.items() if value is not None]
+    if given:
+        raise RequestError(
+            f"{comparator.name} is a comparator, built as it was published: leave {' and '.join(given)} out, "
+            "or take an architecture such as efficientnet_b0"
+        )

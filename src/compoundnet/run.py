@@ -15,15 +15,15 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
-from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError, foreign
 from compoundnet.files import write_atomically
 from compoundnet.preprocessing import Preprocessing
+from compoundnet.zoo.comparators import AnyNetwork, read_network
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compoundnet.nn import Network
+    from compoundnet.nn.comparators import AnyModule
 
 __all__ = ["Run", "RunFolder", "load"]
 
@@ -39,7 +39,7 @@ class RunFolder:
 
     @property
     def architecture_file(self) -> Path:
-        """The architecture, as JSON."""
+        """The architecture, or the comparator, as JSON."""
         return self.path / "architecture.json"
 
     @property
@@ -144,10 +144,10 @@ class RunFolder:
 class Run:
     """A trained network and what is needed to use it."""
 
-    model: "Network"
+    model: "AnyModule"
     labels: tuple[str, ...]
     preprocessing: Preprocessing
-    architecture: Architecture
+    architecture: AnyNetwork
     record: Mapping[str, Any]
 
 
@@ -174,7 +174,7 @@ def load(path: str | Path, device: str = "cpu") -> Run:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from compoundnet.nn import build
+    from compoundnet.nn.comparators import build_network
 
     folder = RunFolder(Path(path))
     record = folder.read_record()
@@ -183,10 +183,10 @@ def load(path: str | Path, device: str = "cpu") -> Run:
             f"run {str(path)!r} has no model yet: its training has not ended; the same train command goes on"
         )
     try:
-        arch = Architecture.from_json(folder.architecture_file.read_text(encoding="utf-8"))
+        arch = read_network(folder.architecture_file.read_text(encoding="utf-8"))
         labels, prepared = tuple(record["labels"]), Preprocessing.from_json(record["preprocessing"])
         state = load_file(folder.weights_file)
-        network = build(arch)
+        network = build_network(arch)
         network.load_state_dict(state)
         if len(labels) != arch.classes or not all(isinstance(label, str) for label in labels):
             raise ValueError(f"{len(labels)} labels for {arch.classes} classes")

@@ -1,20 +1,26 @@
-"""An architecture in rows and in JSON: its stages, their shapes and what they cost."""
+"""A network in rows and in JSON: its stages, their shapes and what they cost."""
 
 from collections.abc import Callable
 from typing import Any
 
 from compoundnet.architecture import Architecture, Stage
-from compoundnet.cost import Layer, cost, layers
+from compoundnet.cost import Cost, Layer, cost, layers
+from compoundnet.zoo.comparators import AnyNetwork, Comparator
 
 __all__ = ["describe", "stage_rows"]
 
 
-def describe(arch: Architecture) -> dict[str, Any]:
-    """Everything about ``arch`` that a program may ask for, as plain JSON values."""
-    price = cost(arch)
+def describe(network: AnyNetwork, price: Cost | None = None) -> dict[str, Any]:
+    """Everything about a network that a program may ask for, as plain JSON values.
+
+    ``price`` is its cost, which only a comparator's caller has to give; a comparator has no stages.
+    """
+    if price is None:
+        assert isinstance(network, Architecture)
+        price = cost(network)
     return {
-        "name": arch.name,
-        "resolution": arch.resolution,
+        "name": network.name,
+        "resolution": network.resolution,
         "params": price.params,
         "macs": price.macs,
         "activations": price.activations,
@@ -23,7 +29,7 @@ def describe(arch: Architecture) -> dict[str, Any]:
             "inference_bytes": price.inference_bytes,
             "training_bytes_per_image": price.training_bytes_per_image,
         },
-        "stages": stage_rows(arch),
+        "stages": [] if isinstance(network, Comparator) else stage_rows(network),
     }
 
 

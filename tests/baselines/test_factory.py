@@ -115,6 +115,23 @@ def test_free_goes_as_far_as_the_budget(macs: float, rule: str) -> None:
     assert model.loss(*found.scaling) <= model.loss(d, w, r)[fits].min() * 1.02
 
 
+def test_along_a_rule_as_far_as_a_factory_builds() -> None:
+    """Where a budget would take more than it builds, the largest on the grid that it does, and its word for it."""
+
+    def limited(depth: float, width: float, resolution: float) -> nn.Module:
+        if depth > 1.3:
+            raise ValueError("no more than 1.3")
+        return chain(4 * depth, width, resolution)
+
+    baseline = FactoryBaseline("limited", limited, resolution=32)
+    own = int(baseline.costs(1.0, 1.0, 1.0).macs)
+    found = design(baseline, macs=10 * own, rule="depth")
+    assert 1.3 / 2 ** (1 / 8) < found.scaling.depth <= 1.3 and found.next_scaling is None
+    assert "larger networks were not looked at" in found.doubts[0] and "no more than 1.3" in found.doubts[0]
+    within = design(baseline, macs=1.1 * own, rule="depth")
+    assert within.doubts == (baseline.caution,) and within.binding == ("macs",)
+
+
 def test_where_a_factory_builds_nothing_is_said() -> None:
     baseline, refused = Counted("counted", chain, resolution=64), "resolution was looked at from x0.25 .* only: cannot"
     found = design(baseline, macs=1e2, rule="resolution", free=True)
@@ -146,11 +163,28 @@ def test_a_limit_on_training_memory_is_kept() -> None:
         assert training_step_bytes(chain(*found.scaling), found.architecture.resolution, 2) <= limit
 
 
+def test_networks_of_half_precision_are_counted() -> None:
+    """Their images are of what their weights are; all that a step holds takes half as much."""
+
+    def half(depth: float, width: float, resolution: float) -> nn.Module:
+        return chain(depth, width, resolution).to(torch.bfloat16)
+
+    one = np.array([1.0])
+    full, less = (FactoryBaseline("net", net, resolution=32).training_bytes(one, one, one, 8) for net in (chain, half))
+    assert less[0] == full[0] / 2
+    limit = 3 * less[0]
+    assert (
+        design(FactoryBaseline("half", half, resolution=32), training_bytes=limit, batch_size=8).spent["training_bytes"]
+        <= limit
+    )
+
+
 def test_a_network_that_nothing_can_train() -> None:
     def frozen(depth: float, width: float, resolution: float) -> nn.Module:
         return chain(depth, width, resolution).requires_grad_(False)
 
-    with pytest.raises(RequestError, match="nothing that comes out depends on a parameter that could be trained"):
+    said = r"^network frozen at depth [0-9.]+, width [0-9.]+: nothing that comes out depends on a parameter that could"
+    with pytest.raises(RequestError, match=said):
         design(FactoryBaseline("frozen", frozen, resolution=32), training_bytes=1e6)
 
 

@@ -1,7 +1,9 @@
 """From a name to a baseline: found, tried, and refused in a line."""
 
 import itertools
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,10 +21,26 @@ def test_names(tmp_path: Path) -> None:
     for name in ("efficientnet_b0", file, str(file), b0):
         opened = open_baseline(name)
         assert isinstance(opened, ArchitectureBaseline) and opened.architecture == b0
-    with pytest.raises(RequestError, match="goes with a factory"):
-        open_baseline("efficientnet_b0", resolution=64)
+    for name in ("efficientnet_b0", b0):
+        with pytest.raises(
+            RequestError, match=r"^resolution 64 \(--base-resolution\) goes with a factory; efficientnet_b0 "
+        ):
+            open_baseline(name, resolution=64)
     with pytest.raises(RequestError, match="unknown architecture"):
         open_baseline("efficientnet_b99")
+
+
+@pytest.mark.parametrize("name", [[], {}, None, 3])
+def test_what_names_no_baseline(name: Any) -> None:
+    said = rf"^baseline is {re.escape(repr(name))}; give a name, a JSON file, package.module:factory"
+    with pytest.raises(RequestError, match=said):
+        open_baseline(name)
+
+
+@pytest.mark.parametrize("scales", ["nonsense", "depth", ["depth", "breadth"]])
+def test_axes_that_are_none(scales: Any) -> None:
+    with pytest.raises(RequestError, match=r"scales is .*; it must be a list of axes: depth, width, resolution"):
+        open_baseline("efficientnet_b0", scales=scales)
 
 
 def opened(name: str, resolution: int = 32) -> FactoryBaseline:
@@ -98,6 +116,22 @@ def test_an_axis_that_is_ignored_may_be_left_alone(tmp_path: Path, monkeypatch: 
     with pytest.raises(RequestError, match="ignores width"):
         open_baseline(name, 32, scales=("width",))
     assert open_baseline(name, 32, scales=("depth",)).name == name
+
+
+LIMITED = NET.replace("    c = ", "    if MOST < max(depth, width): raise ValueError('no more than MOST')\n    c = ")
+
+
+def test_a_factory_that_builds_no_network_of_twice_the_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter more is enough to see that depth and width matter; without even that the first complaint is told."""
+    fine = LIMITED.replace("2 * depth", "20 * depth")
+    name = written(tmp_path, monkeypatch, "up_to_a_third_more", fine.replace("MOST", "1.3"))
+    assert open_baseline(name, 32).name == name
+    for module, text in {
+        "up_to_a_tenth_more": fine.replace("MOST", "1.1"),
+        "of_one_depth_up_to_a_third_more": LIMITED.replace("2 * depth", "2").replace("MOST", "1.3"),
+    }.items():
+        with pytest.raises(RequestError, match=r"depth=2, .* raised ValueError: no more than 1\.[13]$"):
+            open_baseline(written(tmp_path, monkeypatch, module, text), 32)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from commandline import run, told
 from compoundnet.architecture import Architecture
 from compoundnet.cost import cost
-from compoundnet.zoo import architecture, list_architectures
+from compoundnet.zoo import architecture, list_networks
 
 HELP = {
     "list": ("PATTERN", "--json"),
@@ -38,15 +38,15 @@ def test_help_of_scale_names_every_rule(capsys: pytest.CaptureFixture[str], monk
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "list")[1].split() == list_architectures()
+    assert run(capsys, "list")[1].split() == list_networks()
     assert run(capsys, "list", "efficientnet_b?")[1].split() == [f"efficientnet_b{i}" for i in range(9)]
     assert told(capsys, "list", "tf_efficientnet_b[01]") == ["tf_efficientnet_b0", "tf_efficientnet_b1"]
 
 
 @pytest.mark.parametrize("flags", [(), ("--json",)])
 def test_list_without_a_match(capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]) -> None:
-    said = "compoundnet: no network matches 'vgg*'; compoundnet list shows all\n"
-    assert run(capsys, "list", "vgg*", *flags) == (2, "", said)
+    said = "compoundnet: no network matches 'vit*'; compoundnet list shows all\n"
+    assert run(capsys, "list", "vit*", *flags) == (2, "", said)
 
 
 def test_describe_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,10 @@ def test_a_profile_goes_where_it_is_sent(capsys: pytest.CaptureFixture[str], tmp
         (("--minutes", "nan"), "minutes is nan"),
         (("--threads", "0"), "threads is 0"),
         (("--batch-size", "-1"), "batch_size is -1"),
+        (
+            ("--batch-size", "1000000", "--minutes", "0.01"),
+            "batch_size is 1000000; it must be a positive integer, at m",
+        ),
         (("--device", "cuda", "--engine", "openvino"), "'openvino' is run on cpu only"),
         (("-o", "profile.txt"), "output is 'profile.txt'; a profile ends in .json"),
     ],

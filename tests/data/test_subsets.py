@@ -25,14 +25,22 @@ def test_every_class_in_its_share_and_smaller_inside_larger(labels: list[int], d
     most = data.draw(st.integers(3, n))
     part = subset(whole, train=most)
     assert len(part.train) == most and part.val == whole.val
-    for label in range(3):
-        share = whole.train.labels.count(label) * most / n
-        assert abs(part.train.labels.count(label) - share) <= 1.5
+    shares = [whole.train.labels.count(label) * most / n for label in range(3)]
+    small = sum(share < 1 for share in shares)  # each has one image all the same, at the cost of the others
+    for label, share in enumerate(shares):
+        assert part.train.labels.count(label) >= 1
+        assert abs(part.train.labels.count(label) - share) <= 1.5 + small
     pairs = list(zip(whole.train.files, whole.train.labels, strict=True))
     assert [p for p in pairs if p[0] in part.train.files] == list(zip(part.train.files, part.train.labels, strict=True))
     larger = subset(whole, train=min(most + 1, n))
     assert set(part.train.files) <= set(larger.train.files)
     assert (part.fingerprint == whole.fingerprint) == (most == n)
+
+
+def test_a_class_of_one_image_is_there() -> None:
+    """In proportion alone it would come last: ten of 401 are none of it."""
+    part = subset(dataset([0] * 200 + [1] * 200 + [2], 3), train=10)
+    assert sorted(part.train.labels) == [0] * 5 + [1] * 4 + [2] and part.train.files[-1] == Path("400.png")
 
 
 def test_what_it_says_of_itself() -> None:

@@ -11,7 +11,15 @@ import torch
 from hypothesis import given, settings
 
 import compoundnet as cn
-from compoundnet.architecture import Architecture, Bottleneck, DepthwiseSeparable, FusedMBConv, MBConv, Stage
+from compoundnet.architecture import (
+    Architecture,
+    BasicBlock,
+    Bottleneck,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+    Stage,
+)
 from compoundnet.deploy import engines
 from compoundnet.deploy.engines import ENGINES, prepare, prepared, torch_threads, versions
 from compoundnet.deploy.onnx_graph import onnx_model
@@ -27,14 +35,21 @@ BLOCKS = (
     FusedMBConv(kernel=3, expansion=2),
     FusedMBConv(kernel=3, expansion=1),
     DepthwiseSeparable(kernel=3),
+    BasicBlock(),
     Bottleneck(),
+    MBConv(kernel=3, expansion=2.3, squeeze="mobilenetv3", activation="relu"),
+    FusedMBConv(kernel=3, expansion=2, se_ratio=0.25, counts_from="output"),
+    MBConv(kernel=2, expansion=1, activation="relu6"),
+    Bottleneck(se_ratio=0.25, pool_shortcut=True),
 )
+FOLDED = Stage(block=MBConv(kernel=2, expansion=2, space_to_depth=True), channels=32, repeats=2, stride=2)
 
 
 def every_block(**changes: Any) -> Architecture:
     """Each kind of block, with a stride and without."""
     stages = tuple(Stage(block=b, channels=8 + 4 * i, repeats=2, stride=1 + i % 2) for i, b in enumerate(BLOCKS))
-    arch = Architecture(name="every", resolution=45, stem=8, stages=stages, head=24, classes=7)
+    stages = (FOLDED, replace(stages[3], block=FusedMBConv(kernel=3, expansion=2, counts_from="folded")), *stages)
+    arch = Architecture(name="every", resolution=45, stem=8, stages=stages, head=24, hidden=20, classes=7)
     return replace(arch, **changes)
 
 
@@ -73,6 +88,8 @@ def agree(arch: Architecture, setting: Setting) -> None:
         {},
         {"padding": "symmetric", "activation": "relu"},
         {"activation": "relu6", "stem_pool": True, "stem_kernel": 7, "head": None},
+        {"activation": "relu", "stem_pool": "conv", "stem_deep": (5, 6), "padding": "symmetric"},
+        {"stem_pool": "conv", "stem_deep": (5,), "resolution": 90},
         {"activation": "hardswish", "in_channels": 1, "resolution": 32},
     ],
     ids=str,
@@ -85,6 +102,12 @@ def test_every_kind_of_layer_gives_torchs_numbers(engine: Engine, changes: dict[
 @settings(max_examples=12, deadline=None)
 def test_the_onnx_graph_of_any_network_gives_torchs_numbers(arch: Architecture) -> None:
     agree(arch, Setting(engine="onnxruntime"))
+
+
+def test_mixed_kernels_are_refused_in_one_line() -> None:
+    network = build(replace(cn.architecture("efficientnet_cc_b0_4e"), resolution=32))
+    with pytest.raises(RequestError, match=r"efficientnet_cc_b0_4e is not written as an ONNX graph, .*engine eager"):
+        onnx_model(network)
 
 
 @pytest.mark.slow
@@ -158,6 +181,15 @@ def test_what_an_engine_cannot_run_fails_in_one_line(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(engines.ENGINES, "eager", broken)  # type: ignore[arg-type]
     with pytest.raises(FailureError, match=r"^eager cannot run mbconv_tiny: no kernel for this$"):
         prepare(cn.architecture("mbconv_tiny"), Setting())
+
+
+def test_a_batch_that_memory_does_not_hold_fails_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*shape: int) -> Any:
+        raise RuntimeError(f"can't allocate memory for {shape[0]} images\nand a long trace")
+
+    monkeypatch.setattr(torch, "randn", full)
+    with pytest.raises(FailureError, match=r"^eager cannot run mbconv_tiny: can't allocate memory for 1024 images$"):
+        prepare(cn.architecture("mbconv_tiny"), Setting(batch_size=1024))
 
 
 def test_errors_of_onnxruntime_fail_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,14 @@
 
 from itertools import islice
 
+import pytest
+
 from compoundnet.architecture import Architecture
 from compoundnet.cost import cost, layers
+from compoundnet.deploy import probes as module
 from compoundnet.deploy.probes import probes
 from compoundnet.deploy.profile import LEAST_NETWORKS
+from compoundnet.errors import RequestError
 from compoundnet.scaling.work import WORK, work_of
 
 
@@ -35,3 +39,14 @@ def test_sizes_differ() -> None:
     macs = sorted(cost(arch).macs for arch in first(60))
     assert macs[10] < 2e7
     assert macs[-10] > 2e8
+
+
+def test_there_are_some_for_the_largest_batch() -> None:
+    assert len(first(8, batch_size=1024)) == 8
+
+
+def test_a_batch_of_which_nothing_is_small_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends, and says so; none has both 300,000 multiply-adds and fewer than a millionth of a billion's root."""
+    monkeypatch.setattr(module, "_DRAWS", 30)
+    with pytest.raises(RequestError, match="batch_size is 1000000000; no network is small enough"):
+        first(1, batch_size=10**9)

@@ -13,8 +13,9 @@ from compoundnet import zoo
 from compoundnet.architecture import Architecture, Bottleneck, DepthwiseSeparable, Stage
 from compoundnet.factory import create
 from compoundnet.nn import FeatureExtractor, Network, build, folded
-from compoundnet.nn.blocks import BlockModule, BottleneckModule, block_module
+from compoundnet.nn.blocks import BlockModule, block_module
 from compoundnet.nn.layers import ConvNormAct
+from compoundnet.nn.residual import ResidualModule
 
 
 def shortened(name: str, width: float = 0.25) -> Architecture:
@@ -47,9 +48,9 @@ def settled(arch: Architecture) -> Network:
     return model.eval()
 
 
-def bottleneck(c_in: int, c_out: int, stride: int, drop_path: float = 0.0) -> BottleneckModule:
+def bottleneck(c_in: int, c_out: int, stride: int, drop_path: float = 0.0) -> ResidualModule:
     module = block_module(Bottleneck(), c_in, c_out, stride, drop_path, RESNET)
-    assert isinstance(module, BottleneckModule)
+    assert isinstance(module, ResidualModule)
     return module
 
 
@@ -72,9 +73,7 @@ def test_stochastic_depth_drops_the_branch_of_a_bottleneck_and_keeps_its_input()
     block, x = bottleneck(16, 16, 1, drop_path=0.5).train(), torch.rand(64, 16, 4, 4)
     kept = torch.isclose(block(x), F.relu(x)).flatten(1).all(1)
     assert 10 < kept.sum() < 54
-    rates = [
-        b.drop_path.rate for b in build(replace(RESNET, drop_path=0.3)).modules() if isinstance(b, BottleneckModule)
-    ]
+    rates = [b.drop_path.rate for b in build(replace(RESNET, drop_path=0.3)).modules() if isinstance(b, ResidualModule)]
     assert rates == list(replace(RESNET, drop_path=0.3).drop_path_rates())
 
 
@@ -173,7 +172,7 @@ def test_channels_last_goes_through(arch: Architecture) -> None:
     last = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kept: list[bool] = []
     for part in last.modules():
-        if isinstance(part, (ConvNormAct, BlockModule, BottleneckModule, nn.MaxPool2d)):
+        if isinstance(part, (ConvNormAct, BlockModule, ResidualModule, nn.MaxPool2d)):
             part.register_forward_hook(lambda _, __, y: kept.append(y.is_contiguous(memory_format=torch.channels_last)))
     torch.testing.assert_close(last(x.to(memory_format=torch.channels_last)), expected, atol=1e-4, rtol=1e-4)
     assert kept

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from compoundnet import zoo
 from compoundnet.nn import FeatureExtractor, Network, build
 
-NAMES = ["mobilenetv1_100", "mobilenetv2_100", "resnet50"]
+NAMES = ["mobilenetv1_100", "mobilenetv2_100", "resnet18", "resnet50", "resnetrs50"]
 SIDES = (64, 65, 97)
 
 

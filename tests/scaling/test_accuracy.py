@@ -161,6 +161,17 @@ def test_a_study_says_what_it_was_of(tmp_path: Path, request_: Any, said: str | 
     assert read_model(file) == found
 
 
+def test_a_model_says_itself_what_was_scaled(tmp_path: Path) -> None:
+    """The request beside it is asked only where a model of an older version does not."""
+    points = [Multipliers(d, w, r) for d in (1.0, 2.0) for w in (1.0, 1.5, 2.0) for r in (1.0, 1.5)]
+    model = fit(points, [1 - TRUTH.loss(*p) for p in points], baseline="mine:net at 64 px")
+    assert model.studied is not None and model.studied.baseline == "mine:net at 64 px"
+    request = {"baseline": {"factory": "other:net", "resolution": 64}}
+    file = tmp_path / "result.json"
+    file.write_text(json.dumps({"accuracy_model": model.to_json(), "request": request}))
+    assert read_model(file) == model
+
+
 def test_of_another_baseline_than_was_studied_there_is_a_doubt() -> None:
     model = fit(POINTS, [1 - TRUTH.loss(*p) for p in POINTS])
     assert model.studied is not None

@@ -36,6 +36,8 @@ from compoundnet.scaling.budget import LIMITS, Budget, parse_quantity, shown, sp
         ("15ms", "ms", 15),
         ("0.5s", "ms", 500),
         ("900us", "ms", 0.9),
+        ("2S", "ms", 2000),
+        ("64mB", "bytes", None),
     ],
 )
 def test_units(text: str, unit: str, value: float | None) -> None:
@@ -51,7 +53,10 @@ def test_units(text: str, unit: str, value: float | None) -> None:
     [
         ("1.8GB", "count", "counts operations or elements, not bytes"),
         ("1.8GiB", "count", "not bytes"),
-        ("64M", "bytes", "bytes end in B"),
+        ("64M", "bytes", "it has no B, and bytes end in B"),
+        ("8Gi", "bytes", "it has no B"),
+        ("5Ms", "ms", "'Ms' is no unit of it"),  # M is mega
+        ("5MS", "ms", "'MS' is no unit of it"),
         ("1.8 giga", "count", "'giga' is no unit"),
         ("1.8m", "count", "'m' is no unit"),
         ("15GB", "ms", "'GB' is no unit"),

@@ -1,6 +1,7 @@
 """Profiles recover the prices they were made with, predictions never fall with size, and files are read with care."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
@@ -13,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import compoundnet as cn
-from compoundnet.architecture import Architecture, Bottleneck
+from compoundnet.architecture import Architecture, BasicBlock, Bottleneck
 from compoundnet.cost import layers
 from compoundnet.deploy.probes import probes
 from compoundnet.errors import RequestError
@@ -136,8 +137,8 @@ class TestPredictions:
     @settings(max_examples=50)
     @given(architectures(), st.sampled_from(("depth", "width", "resolution")), MULTIPLIERS, MULTIPLIERS)
     def test_never_fall_where_a_multiplier_rises(self, arch: Architecture, axis: str, a: float, b: float) -> None:
-        projects = any(isinstance(stage.block, Bottleneck) for stage in arch.stages)
-        assume(axis != "width" or not projects)  # a Bottleneck needs no projection where widths happen to agree
+        projects = any(isinstance(stage.block, (BasicBlock, Bottleneck)) for stage in arch.stages)
+        assume(axis != "width" or not projects)  # ResNet's blocks need no projection where widths happen to agree
         low, high = sorted((a, b))
         assert predict_ms(PROFILE, arch, **{axis: low}) <= predict_ms(PROFILE, arch, **{axis: high}) * (1 + 1e-12)
 
@@ -167,6 +168,13 @@ class TestPredictions:
             predict_ms(PROFILE, b0, depth=-1.0)
         with pytest.raises(RequestError, match="do not fit together"):
             predict_ms(PROFILE, b0, depth=np.ones(2), width=np.ones(3))
+
+    @pytest.mark.parametrize("wrong", [{}, "2", True, None, [1.0, "x"], [[1.0], [1.0, 2.0]], np.array([True])])
+    def test_refuse_what_is_no_number(self, wrong: Any) -> None:
+        with pytest.raises(RequestError, match=f"depth multiplier is {re.escape(f'{wrong!r:.60}')}; it must be a num"):
+            predict_ms(PROFILE, cn.architecture("mbconv_tiny"), depth=wrong)
+        with pytest.raises(RequestError, match="width multiplier is"):
+            predict_ms(PROFILE, cn.architecture("mbconv_tiny"), width=wrong, resolution=np.ones(2))
 
 
 class TestFiles:
@@ -250,6 +258,7 @@ class TestSetting:
             ({"threads": 0}, "threads is 0"),
             ({"threads": 100_000}, "threads is 100000; it must be a positive integer, at most 1024"),
             ({"batch_size": 1.5}, "batch_size is 1.5"),
+            ({"batch_size": 1_000_000}, "batch_size is 1000000; it must be a positive integer, at most 1024"),
             ({"engine": "openvino", "device": "cuda"}, "on cuda take eager or compiled"),
         ],
     )

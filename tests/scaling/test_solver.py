@@ -198,6 +198,11 @@ def test_a_limit_that_never_binds() -> None:
         along(B0, RULES["resolution"], Budget(params=9e6))
     with pytest.raises(RequestError, match="params alone does not limit the resolution"):
         free(B0, following(RULES["efficientnet"]), Budget(params=9e6))
+    two = Budget(params=9e6, weights_bytes=36e6)
+    with pytest.raises(RequestError, match="params and weights_bytes never end the growth of efficientnet_b0"):
+        along(B0, RULES["resolution"], two)
+    with pytest.raises(RequestError, match="params and weights_bytes alone do not limit the resolution"):
+        free(B0, following(RULES["efficientnet"]), two)
 
 
 def test_free_goes_as_far_as_the_budget() -> None:

@@ -1,6 +1,7 @@
 """All networks of about one cost, against pricing every triple of sizes."""
 
 import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -67,6 +68,14 @@ def test_the_nearest_is_named_where_none_is_near() -> None:
     nearest = factor * min(share, key=lambda x: abs(math.log(x)))
     with pytest.raises(RequestError, match=rf"\(the nearest {nearest:.3g} times\); raise the tolerance"):
         networks_near(TINY, factor, 1e-7)
+
+
+def test_the_nearest_is_told_from_what_was_asked_for() -> None:
+    """In more digits where three are those of the factor."""
+    with pytest.raises(RequestError, match="of 2 times its MACs") as caught:
+        networks_near(B0, 2.0, 1e-9)
+    told = re.search(r"the nearest (\S+) times", str(caught.value))
+    assert told is not None and 1e-9 < abs(float(told[1]) / 2 - 1) < 1e-3
 
 
 def test_many_networks_are_found_in_little_memory() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from compoundnet.errors import FailureError
-from compoundnet.scaling import Multipliers, Rule
+from compoundnet.scaling import Multipliers, read_rule
 from compoundnet.scaling.baseline import ArchitectureBaseline
 from compoundnet.search.answers.networks import pool
 from compoundnet.search.plan import StudyPlan, plan_coefficients
@@ -29,6 +29,7 @@ def request(kind: str) -> Any:
     return SimpleNamespace(
         kind=kind,
         baseline={"architecture": {"name": "mbconv_tiny"}},
+        baseline_in_words="mbconv_tiny at 16 px",
         data="digits",
         fingerprint="sha256:12",
         train_images=None,
@@ -66,7 +67,7 @@ def test_the_rule_can_be_read_again_and_says_whether_it_is_supported(
     tmp_path: Path, drop: float, supported: bool
 ) -> None:
     result = written(tmp_path, "coefficients", study(bowl(PEAK, drop), np.random.default_rng(0), steps=4))
-    read = Rule.from_file(tmp_path / "rule.json")
+    read = read_rule(tmp_path / "rule.json").rule
     assert (read.depth, read.width, read.resolution) == tuple(
         result["rule"][a] for a in ("depth", "width", "resolution")
     )

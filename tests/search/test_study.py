@@ -5,12 +5,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from compoundnet.architecture import Architecture
-from compoundnet.data import Dataset, open_dataset, subset
+from compoundnet.data import Dataset, Split, open_dataset, subset
 from compoundnet.errors import RequestError, StoppedError
+from compoundnet.scaling.accuracy import baseline_in_words
+from compoundnet.search import study
 from compoundnet.search.engine import worker
 from compoundnet.search.engine.opening import open_study
 from compoundnet.search.request import Request, request_for
@@ -211,7 +214,10 @@ def test_other_images_are_refused(dataset: Dataset) -> None:
         ({"phis": (1.0, 1.0)}, "different numbers"),
         ({"phis": (-1.0,)}, "phis is -1.0"),
         ({"phis": (2.0, 0.1), "tolerance": 0.05}, "give a phi of at least 0.14, or less tolerance"),
+        ({"phis": (1.0, 1.0000001)}, "different numbers, of six digits at most"),
         ({"factors": (1.0,)}, "factors is 1.0"),
+        ({"factors": (4.0, 4.0000001)}, "different numbers, of six digits at most"),
+        ({"kind": "axes", "factors": (1.0000001,)}, "factor 1.0000001 is not told from the .* one of at least 1.1"),
         ({"method": "guess"}, "unknown method"),
         ({"reduction": 1}, "reduction is 1"),
         ({"bases": ((0.5, 1.0),)}, r"depth of base \[0.5, 1.0\] is 0.5; it must lie in \[1, 100\]"),
@@ -219,6 +225,10 @@ def test_other_images_are_refused(dataset: Dataset) -> None:
         ({"bases": ((1.0, "2"),)}, r"resolution of base .* is '2'"),
         ({"bases": ((2.0, 1.0, 1.0),)}, "two multipliers"),
         ({"bases": ((2.0, 1.0), (2.0, 1.0))}, "each must be given once"),
+        ({"bases": ((2.0, 1.0), (2.0000001, 1.0))}, "each must be given once, in six digits at most"),
+        ({"reduction": 4}, "reduction 4 goes with min_epochs"),
+        ({"min_epochs": 2}, "min_epochs is 2 and trainings have 2 epochs, so that none would be given up"),
+        ({"min_epochs": 9, "reduction": 2}, "min_epochs is 9 and trainings have 2 epochs"),
     ],
 )
 def test_a_request_that_cannot_be(dataset: Dataset, setting: dict[str, object], told: str) -> None:
@@ -226,9 +236,35 @@ def test_a_request_that_cannot_be(dataset: Dataset, setting: dict[str, object], 
         request(dataset, **setting)
 
 
-def test_a_recipe_of_one_resolution_is_refused(dataset: Dataset) -> None:
-    with pytest.raises(RequestError, match="train at their own"):
-        request(dataset, recipe=replace(QUICK, resolution=16))
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"resolution": 16}, "train at their own"),
+        ({"epochs": 0, "head_epochs": 2}, "epochs is 0; the networks of a study train as a whole"),
+        ({"head_epochs": 2}, "head_epochs is 2; the networks of a study train as a whole.* leave it at 0"),
+        ({"small_set": 500}, "small_set is 500; .* leave it at 0"),
+        ({"head_is_enough": 0.5}, "head_is_enough is 0.5; .* leave it at 0.95"),
+        ({"head_learning_rate": 0.5}, "head_learning_rate is 0.5"),
+        ({"head_weight_decay": 0.5}, "head_weight_decay is 0.5"),
+    ],
+)
+def test_a_recipe_that_a_study_would_ignore_is_refused(dataset: Dataset, changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        request(dataset, recipe=replace(QUICK, **changes))
+
+
+def test_what_trainings_do_otherwise_than_asked_is_noted(dataset: Dataset) -> None:
+    images = len(dataset.train)
+    todo = prepare(request(dataset, recipe=replace(QUICK, batch_size=64)), dataset, "cpu")
+    assert f"batch size {images} instead of 64: there are {images} training images" in todo.plan.notes
+
+
+def test_a_request_says_what_is_scaled(dataset: Dataset) -> None:
+    """As the design of a model from its study does."""
+    asked = request(dataset)
+    assert asked.baseline_in_words == baseline_in_words(FINE.name, FINE.resolution)
+    factory = replace(asked, baseline={"factory": "mine:net", "resolution": 64})
+    assert factory.baseline_in_words == "mine:net at 64 px"
 
 
 def test_the_classes_are_counted(dataset: Dataset) -> None:
@@ -261,3 +297,11 @@ def test_images_of_one_class_cannot_judge(tmp_path: Path) -> None:
     shutil.copytree(images / "train" / "red", images / "val" / "red")
     with pytest.raises(RequestError, match="images of one class only for validation"):
         read_data(str(images), None, None, lambda event: None)
+
+
+def test_a_class_without_training_images_cannot_be_learnt(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = [i for i, label in enumerate(dataset.train.labels) if label != 1]
+    rest = Split(files=tuple(dataset.train.files[i] for i in kept), labels=tuple(dataset.train.labels[i] for i in kept))
+    monkeypatch.setattr(study, "open_dataset", lambda data, progress: replace(dataset, train=rest))
+    with pytest.raises(RequestError, match="'photos' has no images of green for training"):
+        read_data("photos", None, None, lambda event: None)

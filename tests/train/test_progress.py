@@ -1,5 +1,7 @@
 """What a person sees of a training, and what TensorBoard keeps."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,16 @@ def test_tensorboard_keeps_the_numbers_and_a_resume_replaces_what_it_repeats(tmp
     found = scalars(folder)
     assert found["val/top1"] == [(epoch, 0.5 if epoch < ended else 0.75) for epoch in range(3)]
     assert found.keys() == {"lr", "train/loss", "val/top1", "images/per_s", "seconds"}
+
+
+def test_tensorflow_is_not_imported_for_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from compoundnet.run import RunFolder; "
+        "from compoundnet.train.progress import Epoch, tensorboard\n"
+        f"with tensorboard(RunFolder(Path({str(tmp_path)!r})), 0) as observe:\n"
+        "    observe(Epoch({'epoch': 1, 'train_loss': 1.0}))\n"
+        "assert 'tensorflow' not in sys.modules and 'tensorboard.compat.notf' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list((tmp_path / "tensorboard").iterdir())

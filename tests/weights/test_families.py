@@ -1,4 +1,4 @@
-"""Weights of MobileNets come from timm's layout and go back; those of ResNets are refused by name; ours hold all."""
+"""Weights of MobileNets come from timm's layout and go back; ours holds those of every family."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -42,14 +42,6 @@ def test_our_own_layout_holds_them(tmp_path: Path, arch: Architecture) -> None:
     assert applied.adapted == ("stem.conv.weight",)
     blocks, theirs = model.stages.state_dict(), other.stages.state_dict()
     assert all(torch.equal(theirs[name], tensor) for name, tensor in blocks.items())
-
-
-def test_a_resnet_in_timms_layout_is_refused(tmp_path: Path) -> None:
-    save_file(timm_package.create_model("resnet18").state_dict(), tmp_path / "theirs.safetensors")
-    with pytest.raises(RequestError, match=r"is in no layout known here: it has bn1\.bias, .*conv_stem\.weight"):
-        read_weights(tmp_path / "theirs.safetensors", zoo.architecture("resnet50"))
-    with pytest.raises(RequestError, match="timm's layout is not known for Bottleneck; use a file in compoundnet's"):
-        timm.from_ours(build(RESNET).state_dict(), RESNET)
 
 
 def test_a_file_of_another_network_is_recognised(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def golden(name: str) -> Golden:
 
 
 def test_every_variant_has_a_row() -> None:
-    assert zoo.list_architectures("*efficientnet*") == sorted(BOTH)
+    assert sorted(ARCHITECTURES) == sorted(BOTH)
 
 
 @pytest.mark.parametrize("name", BOTH)
@@ -177,8 +177,8 @@ def test_preprocessing_of_any_other_network_takes_the_whole_square() -> None:
 @pytest.mark.parametrize(
     ("pattern", "count"),
     [
-        ("*efficientnet*", 38),
-        ("tf_*", 19),
+        ("*efficientnet*", 38 + 10 + 6 + 6 + 41),
+        ("tf_efficientnet_b*", 9),
         ("efficientnet_b?", 9),
         ("*efficientnetv2*", 16),
         ("B0", 0),
@@ -209,7 +209,7 @@ def test_the_same_name_is_the_same_value(name: str) -> None:
     [
         ("efficientnet_b00", "unknown architecture 'efficientnet_b00'; did you mean 'efficientnet_b0'"),
         ("EfficientNet-B0", "unknown architecture 'EfficientNet-B0'; did you mean .*efficientnet_b0"),
-        ("", "unknown architecture ''; known: efficientnet_b0, "),
+        ("", "unknown architecture ''; known: .*efficientnet_b0, "),
         (Path("somewhere/else"), "unknown architecture 'somewhere/else'"),
         ("nowhere.json", "cannot read architecture 'nowhere.json': No such file"),
         ("a\0b.json", "is not a JSON text file: embedded null byte"),

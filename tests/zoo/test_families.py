@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from compoundnet import zoo
-from compoundnet.architecture import Bottleneck, DepthwiseSeparable, MBConv
+from compoundnet.architecture import BasicBlock, Bottleneck, DepthwiseSeparable, MBConv
 from compoundnet.cost import cost
 from compoundnet.zoo import efficientnet, mobilenet, resnet
 
@@ -27,8 +27,34 @@ GOLDEN = {
     "mobilenetv2_100": Golden(
         3_504_872, 300_774_272, (16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1)
     ),
+    "resnet18": Golden(11_689_512, 1_814_073_344, (64, 128, 256, 512), (2, 2, 2, 2), (1, 2, 2, 2)),
+    "resnet34": Golden(21_797_672, 3_663_761_408, (64, 128, 256, 512), (3, 4, 6, 3), (1, 2, 2, 2)),
     "resnet50": Golden(25_557_032, 4_089_184_256, (256, 512, 1024, 2048), (3, 4, 6, 3), (1, 2, 2, 2)),
+    "resnet101": Golden(44_549_160, 7_801_405_440, (256, 512, 1024, 2048), (3, 4, 23, 3), (1, 2, 2, 2)),
+    "resnet152": Golden(60_192_808, 11_513_626_624, (256, 512, 1024, 2048), (3, 8, 36, 3), (1, 2, 2, 2)),
 }  # fmt: skip
+
+
+class Rs(NamedTuple):
+    params: int
+    macs: int
+    resolution: int
+    repeats: tuple[int, ...]
+    dropout: float
+    drop_path: float
+
+
+# Parameters and MACs (torch's flop counter) of timm 1.0.31's models of that name at this resolution. Resolution and
+# rates: tensorflow/tpu bee9c4f models/official/resnet/resnet_rs/configs.
+RS = {
+    "resnetrs50": Rs(35_691_912, 2_278_629_376, 160, (3, 4, 6, 3), 0.25, 0.0),
+    "resnetrs101": Rs(63_618_696, 6_012_157_952, 192, (3, 4, 23, 3), 0.25, 0.0),
+    "resnetrs152": Rs(86_621_576, 15_527_886_848, 256, (3, 8, 36, 3), 0.25, 0.0),
+    "resnetrs200": Rs(93_209_992, 20_093_386_752, 256, (3, 24, 36, 3), 0.25, 0.1),
+    "resnetrs270": Rs(129_861_448, 26_950_189_056, 256, (4, 29, 53, 4), 0.25, 0.1),
+    "resnetrs350": Rs(163_956_168, 34_376_597_504, 256, (4, 36, 72, 4), 0.25, 0.1),
+    "resnetrs420": Rs(191_891_656, 63_942_344_704, 320, (4, 44, 87, 4), 0.4, 0.1),
+}
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
@@ -43,12 +69,32 @@ def test_numbers(name: str) -> None:
     assert (arch.norm.eps, arch.norm.momentum, arch.drop_path) == (1e-5, 0.1, 0)
 
 
+@pytest.mark.parametrize("name", sorted(RS))
+def test_numbers_of_resnet_rs(name: str) -> None:
+    arch, row = zoo.architecture(name), RS[name]
+    assert (cost(arch).params, cost(arch).macs) == (row.params, row.macs)
+    assert (arch.resolution, arch.dropout, arch.drop_path) == (row.resolution, row.dropout, row.drop_path)
+    assert tuple(stage.repeats for stage in arch.stages) == row.repeats
+    assert {stage.block for stage in arch.stages} == {Bottleneck(se_ratio=0.25, pool_shortcut=True)}
+    assert (arch.stem, arch.stem_deep, arch.stem_kernel, arch.stem_pool) == (32, (32, 64), 3, "conv")
+    assert (arch.head, arch.features, arch.activation, arch.padding) == (None, 2048, "relu", "symmetric")
+    prepared = zoo.preprocessing(arch)
+    assert (prepared.resolution, prepared.short_side) == (row.resolution, row.resolution + 32)
+    assert prepared.interpolation == "bicubic"
+
+
+def test_every_resnet_has_its_numbers() -> None:
+    assert resnet.ARCHITECTURES.keys() == RS.keys() | {name for name in GOLDEN if name.startswith("resnet")}
+
+
 def test_their_forms() -> None:
     v1, v2, r50 = (zoo.architecture(name) for name in ("mobilenetv1_100", "mobilenetv2_100", "resnet50"))
+    r18 = zoo.architecture("resnet18")
     assert {stage.block for stage in v1.stages} == {DepthwiseSeparable(kernel=3)}
     expansions = (1, 6, 6, 6, 6, 6, 6)
     assert [s.block for s in v2.stages] == [MBConv(kernel=3, expansion=e, se_ratio=0) for e in expansions]
     assert {stage.block for stage in r50.stages} == {Bottleneck(kernel=3, reduction=4)}
+    assert {stage.block for stage in r18.stages} == {BasicBlock(kernel=3)}
     assert [(a.stem, a.stem_kernel, a.stem_stride, a.stem_pool) for a in (v1, v2, r50)] == [
         (32, 3, 2, False), (32, 3, 2, False), (64, 7, 2, True),
     ]  # fmt: skip

@@ -5,15 +5,28 @@ count with :mod:`compoundnet.cost`. The rounding rules live here because all of 
 Read rounding, blocks, network, in that order.
 """
 
-from compoundnet.architecture.blocks import Block, Bottleneck, DepthwiseSeparable, FusedMBConv, MBConv
-from compoundnet.architecture.network import Activation, Architecture, Norm, Padding, Sizes, Stage
+from compoundnet.architecture.blocks import (
+    FOLD,
+    Activation,
+    BasicBlock,
+    Block,
+    Bottleneck,
+    CondMBConv,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+)
+from compoundnet.architecture.network import Architecture, Norm, Padding, Sizes, Stage
 from compoundnet.architecture.rounding import Number, Rounding
 
 __all__ = [
+    "FOLD",
     "Activation",
     "Architecture",
+    "BasicBlock",
     "Block",
     "Bottleneck",
+    "CondMBConv",
     "DepthwiseSeparable",
     "FusedMBConv",
     "MBConv",

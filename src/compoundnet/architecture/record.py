@@ -2,16 +2,31 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, TypeVar
 
 from compoundnet.errors import RequestError, unknown
 
-__all__ = ["Reader", "parse", "read", "read_kind", "read_list"]
+__all__ = ["LATER", "Reader", "parse", "read", "read_kind", "read_list", "written"]
 
 _T = TypeVar("_T")
 Reader = Callable[[Any, str], Any]
 """From what JSON holds at a place, and the name of that place, to a value."""
+
+
+LATER: Mapping[str, Any] = {"later": True}
+"""Metadata of a field that came later: written only where it is not its default, so that what was written before
+it came, studies among it, stays the same."""
+
+
+def written(value: Any) -> Any:
+    """A dataclass as JSON holds it: its fields in order, those that came ``LATER`` where they say something."""
+    if isinstance(value, tuple):
+        return [written(entry) for entry in value]
+    if not is_dataclass(value):
+        return value
+    known = ((f, getattr(value, f.name)) for f in fields(value))
+    return {f.name: written(v) for f, v in known if not (f.metadata.get("later") and v == f.default)}
 
 
 def parse(text: str) -> Any:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from compoundnet.checks import check_choice, check_number, check_whole
+from compoundnet.architecture.record import LATER
+from compoundnet.checks import check_choice, check_number, check_whole, check_yes_or_no
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,31 +22,43 @@ class Rounding:
     """How scaled numbers become whole. All rules take one number or an array of candidates.
 
     The defaults are EfficientNet's; V2 has ``channel_floor=0``; pycls has ``depth="round"`` and
-    ``resolution_multiple=4``.
+    ``resolution_multiple=4``. ``fixed_stem``: the stem is never scaled (TinyNet); ``fixed_ends``: nor are the head
+    and the repeats of the first and the last stage (EfficientNet-Lite); ``least_head``: of the head (TinyNet).
     """
 
     channel_multiple: int = 8
     channel_floor: float = 0.9
     depth: Literal["ceil", "round"] = "ceil"
     resolution_multiple: int = 1
+    fixed_stem: bool = field(default=False, metadata=LATER)
+    fixed_ends: bool = field(default=False, metadata=LATER)
+    least_head: int = field(default=1, metadata=LATER)
 
     def __post_init__(self) -> None:
         check_whole("rounding.channel_multiple", self.channel_multiple)
         check_whole("rounding.resolution_multiple", self.resolution_multiple)
         check_number("rounding.channel_floor", self.channel_floor, lambda x: 0 <= x < 1, "lie in [0, 1) (0: off)")
         check_choice("rounding.depth", self.depth, ("ceil", "round"))
+        check_yes_or_no("rounding.fixed_stem", self.fixed_stem)
+        check_yes_or_no("rounding.fixed_ends", self.fixed_ends)
+        check_whole("rounding.least_head", self.least_head)
 
-    def channels(self, wanted: Number) -> Any:
+    def channels(self, wanted: Number, fold: int = 1) -> Any:
         """Nearest multiple of ``channel_multiple``, ties up, one more if below ``channel_floor * wanted``.
 
-        ``round_filters`` of tensorflow/tpu ``efficientnet_model.py``; automl's V2 has no floor rule.
+        ``round_filters`` of tensorflow/tpu ``efficientnet_model.py``; automl's V2 has no floor rule. Where ``fold``
+        pixels are folded into the channels of one: ``fold`` times the rounded channels of a single pixel.
 
         >>> Rounding().channels(16 * 1.2)  # 19.2 -> 16 is below 0.9 * 19.2 = 17.28 -> 24
         24
         """
-        m = self.channel_multiple
+        m = self.channel_multiple * fold
         near = at_least(m, floor((wanted + m / 2) / m) * m)
         return near + m * (near < self.channel_floor * wanted)
+
+    def head(self, wanted: Number) -> Any:
+        """As :meth:`channels`, and at least ``least_head``."""
+        return at_least(self.least_head, self.channels(wanted))
 
     def repeats(self, wanted: Number) -> Any:
         """Blocks in a stage, at least 1: ``ceil`` (``round_repeats`` of tensorflow/tpu), or nearest, halves up."""

@@ -189,16 +189,16 @@ class FactoryBaseline:
         """What ``measure`` finds of one network on the meta device; RequestError in its name if it raises."""
         import torch
 
+        told = f"network {self.name} at depth {depth:g}, width {width:g}"
         with torch.device("meta"):
             module = self.build(Multipliers(depth, width, side / self.resolution))
         try:
             with aside():
                 return measure(module)
+        except RequestError as error:
+            raise RequestError(f"{told}: {error}") from error
         except (Exception, SystemExit) as error:  # whatever the module does with images of this size
-            raise RequestError(
-                f"network {self.name} at depth {depth:g}, width {width:g} cannot take images of {side} x {side}: "
-                f"{foreign(error)}"
-            ) from error
+            raise RequestError(f"{told} cannot take images of {side} x {side}: {foreign(error)}") from error
 
     def _networks(self, depth: Number, width: Number, resolution: Number) -> tuple[tuple[int, ...], list[Key]]:
         """The shape that the multipliers broadcast to, and each network in it."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
-from compoundnet.baselines.counts import Counts, counts_file, silent
+from compoundnet.baselines.counts import Counts, Key, counts_file, silent
 from compoundnet.baselines.factory import SIDE, FactoryBaseline, aside
 from compoundnet.checks import check_whole
+from compoundnet.cost import Cost
 from compoundnet.errors import RequestError, foreign
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Axis, Baseline
@@ -20,6 +21,7 @@ from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Axis, Basel
 __all__ = ["is_factory", "open_baseline"]
 
 _LARGEST_SIDE = 10_000
+_GROWN = (2.0, 1.25)  # times the baseline's depth or width, to see whether it matters
 _SIDE_STEPS = (8, 14, 16, 32)  # pixels: the second and third are the patches of vision transformers
 
 
@@ -45,9 +47,11 @@ def open_baseline(
 
     Raises:
         RequestError: no such name, file, module or function, or a factory that raises, returns no module, ignores
-            the depth or width that is to be scaled, builds another network each time, or takes no images of
-            another side.
+            the depth or width that is to be scaled, builds no larger one, builds another network each time, or
+            takes no images of another side; axes that are none.
     """
+    if isinstance(scales, str) or not set(scales) <= set(AXES):
+        raise RequestError(f"scales is {scales!r:.60}; it must be a list of axes: {', '.join(AXES)}")
     if callable(name) or (isinstance(name, str) and is_factory(name)):
         if resolution is not None:
             check_whole("base-resolution", resolution, most=_LARGEST_SIDE)
@@ -60,9 +64,13 @@ def open_baseline(
             factory, counts = _accepting(name, factory), Counts(tell=tell)
         return _tried(FactoryBaseline(name, factory, side, counts=counts), scales)
     if resolution is not None:
-        raise RequestError(f"resolution {resolution} goes with a factory; {name} has its own")
-    arch = name if isinstance(name, Architecture) else zoo.architecture(name)
-    return ArchitectureBaseline(arch)
+        told = name.name if isinstance(name, Architecture) else f"{name!s:.60}"
+        raise RequestError(f"resolution {resolution} (--base-resolution) goes with a factory; {told} has its own")
+    if not isinstance(name, (str, Path, Architecture)):
+        raise RequestError(
+            f"baseline is {name!r:.60}; give a name, a JSON file, package.module:factory, an Architecture or a function"
+        )
+    return ArchitectureBaseline(name if isinstance(name, Architecture) else zoo.architecture(name))
 
 
 def _called(factory: Callable[..., Any]) -> str:
@@ -118,12 +126,30 @@ def _tried(baseline: FactoryBaseline, scales: Collection[Axis]) -> FactoryBaseli
     baseline.counts.confirm((1.0, 1.0, own), at_one)
     for axis in ("depth", "width"):
         if axis in scales:
-            key = (2.0 if axis == "depth" else 1.0, 2.0 if axis == "width" else 1.0, own)
-            doubled = baseline.count_anew(*key)
-            if doubled == at_one:
-                raise RequestError(f"factory {baseline.name!r} ignores {axis}: twice as much of it costs the same")
-            baseline.counts.confirm(key, doubled)
+            baseline.counts.confirm(*_grown(baseline, axis, at_one))
     return _stepping(baseline) if "resolution" in scales else baseline
+
+
+def _grown(baseline: FactoryBaseline, axis: str, at_one: Cost) -> tuple[Key, Cost]:
+    """What twice as much of an axis costs, or a quarter more of it where the factory does not build that.
+
+    Raises:
+        RequestError: it builds neither, or what it builds does not depend on the axis.
+    """
+    refused = None
+    for by in _GROWN:
+        key = (by if axis == "depth" else 1.0, by if axis == "width" else 1.0, baseline.resolution)
+        try:
+            cost = baseline.count_anew(*key)
+        except RequestError as error:
+            refused = refused or error
+            continue
+        if cost != at_one:
+            return key, cost
+        if refused is None:
+            raise RequestError(f"factory {baseline.name!r} ignores {axis}: twice as much of it costs the same")
+    assert refused is not None
+    raise refused
 
 
 def _stepping(baseline: FactoryBaseline) -> FactoryBaseline:

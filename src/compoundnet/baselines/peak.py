@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from compoundnet.errors import RequestError
-from compoundnet.nn.counting import Alive
+from compoundnet.nn.counting import Alive, input_dtype
 
 __all__ = ["training_step_bytes"]
 
@@ -32,7 +32,7 @@ def training_step_bytes(module: nn.Module, resolution: int, batch_size: int, in_
     with torch.device("meta"), Alive() as alive:  # the device is for tensors that the module makes as it runs
         for tensor in kept:
             alive.watch(tensor)
-        images = torch.empty(batch_size, in_channels, resolution, resolution)
+        images = torch.empty(batch_size, in_channels, resolution, resolution, dtype=input_dtype(module))
         _loss(module.train()(images)).backward()  # type: ignore[no-untyped-call]
     stepping: int = sum(t.nbytes for t in kept) + gradients + _SCRATCH * max((p.nbytes for p in trained), default=0)
     peak: int = max(alive.peak, stepping)

@@ -1,7 +1,7 @@
-"""Verbs that need no torch: list, describe, scale."""
+"""Verbs that need no torch: list, describe (but of a comparator), scale."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,8 @@ import tyro
 from compoundnet.architecture import Architecture
 from compoundnet.checks import check_writable
 from compoundnet.cli.arguments import Arch, Json, Output, call, print_json
-from compoundnet.cost import Cost, cost
+from compoundnet.cost import Cost
+from compoundnet.costs import cost
 from compoundnet.errors import RequestError
 from compoundnet.files import write_atomically
 from compoundnet.scaling import Rule, scale
@@ -18,8 +19,8 @@ from compoundnet.scaling.compound import find as find_rule
 from compoundnet.scaling.compound import read_rule as read_file
 from compoundnet.summary import describe, stage_rows
 from compoundnet.units import SPACE, human
+from compoundnet.zoo import AnyNetwork, list_networks, network
 from compoundnet.zoo import architecture as find
-from compoundnet.zoo import list_architectures
 
 __all__ = ["check_architecture_output", "cost_lines", "describe_command", "list_command", "page", "read_rule"]
 __all__ += ["scale_command", "write_architecture"]
@@ -58,7 +59,7 @@ def _list(pattern: Pattern = "*", json: Json = False) -> None:
         pattern: shell pattern, such as 'efficientnet_b?'.
         json: a JSON list.
     """
-    names = list_architectures(pattern)
+    names = list_networks(pattern)
     if not names:
         raise RequestError(f"no network matches {pattern!r}; compoundnet list shows all")
     if json:
@@ -72,13 +73,13 @@ def _describe(architecture: Arch, json: Json = False) -> None:
 
     Args:
         architecture: a name of compoundnet list, or a JSON file.
-        json: name, resolution, params, macs, activations, memory, stages.
+        json: name, resolution, params, macs, activations, memory, stages (of a comparator such as alexnet, none).
     """
-    arch = find(architecture)
+    found = network(architecture)
     if json:
-        print_json(describe(arch))
+        print_json(describe(found, cost(found)))
     else:
-        print(page(arch))
+        print(page(found))
 
 
 def _scale(
@@ -154,14 +155,18 @@ def write_architecture(path: Path, arch: Architecture) -> None:
         raise RequestError(f"cannot write {str(path)!r}: {error.strerror}") from error
 
 
-def page(arch: Architecture) -> str:
-    """Stages and cost for people."""
+def page(network: AnyNetwork) -> str:
+    """Stages, where there are any, and cost for people."""
+    title = f"{network.name}: {network.resolution} x {network.resolution} pixels, {network.classes} classes"
+    table = [*_table(network), ""] if isinstance(network, Architecture) else []
+    return "\n".join([title, "", *table, *cost_lines(cost(network))]).replace(SPACE, " ")
+
+
+def _table(arch: Architecture) -> Iterator[str]:
     columns = ("name", "block", "kernel", "expansion", "se", "channels", "repeats", "stride", "side", "params", "macs")
     rows = [columns, *(tuple(_cell(key, row[key]) for key in columns) for row in stage_rows(arch))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
-    table = ("  ".join(map(_aligned, row, widths, range(len(columns)))) for row in rows)
-    title = f"{arch.name}: {arch.resolution} x {arch.resolution} pixels, {arch.classes} classes"
-    return "\n".join([title, "", *table, "", *cost_lines(cost(arch))]).replace(SPACE, " ")
+    return ("  ".join(map(_aligned, row, widths, range(len(columns)))) for row in rows)
 
 
 def cost_lines(price: Cost) -> list[str]:

@@ -58,7 +58,7 @@ def _design(
 
     Args:
         architecture: a name of compoundnet list, a JSON file, or package.module:factory, a function
-            (depth, width, resolution) -> torch.nn.Module, of which networks on a grid are tried.
+            (depth, width, resolution) -> torch.nn.Module, tried on a grid as far as it builds, freely x0.5 to x4.
         max_macs: multiply-adds of one image, such as 1.8G.
         max_params: parameters, such as 20M.
         max_activations: elements that convolutions and linear layers write for one image, such as 10M.

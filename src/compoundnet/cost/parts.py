@@ -2,10 +2,10 @@
 
 from typing import Any, Literal, NamedTuple
 
-from compoundnet.architecture import Architecture
+from compoundnet.architecture import Activation, Architecture
 
-__all__ = ["FLOAT_BYTES", "Flow", "Kind", "Layer", "Place", "classifier", "conv", "flow", "keeps_output", "larger"]
-__all__ += ["max_pool", "squeeze_excite"]
+__all__ = ["FLOAT_BYTES", "Flow", "Kind", "Layer", "Place", "classifier", "conv", "flow", "hidden", "keeps_output"]
+__all__ += ["larger", "max_pool", "mean_pool", "routing", "squeeze_excite"]
 
 Kind = Literal["conv", "depthwise", "linear", "squeeze_excite", "pool"]
 
@@ -18,7 +18,7 @@ _KEEPS_OUTPUT = {"relu"}  # activations whose gradient needs their output; that 
 class Layer(NamedTuple):
     """One part of the network, named as in the built module; ``copies`` of it stand one after another.
 
-    ``channels`` and ``side`` are its output's, ``c_in`` and ``side_in`` its input's (the classifier takes the
+    ``channels`` and ``side`` are its output's, ``c_in`` and ``side_in`` its input's (a linear layer takes the
     mean of it first); ``macs``, ``activations``, ``saved`` and ``live`` are for one image.
     """
 
@@ -27,7 +27,7 @@ class Layer(NamedTuple):
     kind: Kind
     kernel: int
     stride: int
-    activated: bool  # its output goes through the network's activation, after the sum if it ``adds``
+    activated: bool  # its output goes through an activation, after the sum if it ``adds``
     adds: Any  # 1 where the block's input is added to its output, else 0
     copies: Any
     c_in: Any
@@ -40,6 +40,8 @@ class Layer(NamedTuple):
     activations: Any
     saved: Any  # elements that the backward pass needs
     live: Any  # elements alive at its worst moment in inference
+    activation: Activation | None = None  # None: the network's
+    experts: int = 0  # whose kernels are mixed for each image; 0: the kernel is the same for all
 
 
 class Flow(NamedTuple):
@@ -74,41 +76,51 @@ def flow(channels: Any, side: Any, kept: int = 0) -> Flow:
     return Flow(channels, side, channels * (side * side), kept)
 
 
-def keeps_output(arch: Architecture) -> bool:
-    """Whether the backward pass of the activation needs what it wrote, not what it read."""
-    return arch.activation in _KEEPS_OUTPUT
+def keeps_output(arch: Architecture, activation: Activation | None = None) -> bool:
+    """Whether the backward pass of the activation (None: the network's) needs what it wrote, not what it read."""
+    return (activation or arch.activation) in _KEEPS_OUTPUT
 
 
 def conv(
-    place: Place, x: Flow, c_out: Any, arch: Architecture,
-    kernel: int = 1, stride: int = 1, depthwise: bool = False, linear: bool = False,
+    place: Place, x: Flow, c_out: Any, arch: Architecture, kernel: int = 1, stride: int = 1,
+    depthwise: bool = False, linear: bool = False, activation: Activation | None = None, experts: int = 0,
 ) -> tuple[Layer, Flow]:  # fmt: skip
-    """Convolution, batch norm and, unless ``linear``, activation: its layer and its output."""
+    """Convolution, batch norm and, unless ``linear``, activation: its layer and its output.
+
+    With ``experts`` their kernels are mixed first, by a product of matrices; the mixture is what is saved.
+    """
     side = _ceil_div(x.side, stride)
     area = side * side
     elements = c_out * area
     weights = kernel * kernel * (c_out if depthwise else x.channels * c_out)
+    held, mixed = (weights * max(1, experts)), (weights if experts else 0)
     padded, into = 0, x.elements * (1 - x.kept)
-    if arch.padding == "same" and stride > 1 and kernel > 1:
-        # Padding makes a copy, and that is what the convolution saves.
+    if arch.pads(kernel, stride):  # and that copy is what the convolution saves
         wide = x.side + larger((side - 1) * stride + kernel - x.side, 0)
         padded = into = x.channels * wide * wide
+    beside = padded + mixed  # alive while the convolution runs, before the norm needs room for its output
     layer = Layer(
         name=place.name, stage=place.stage, kind="depthwise" if depthwise else "conv", kernel=kernel, stride=stride,
         activated=not linear, adds=0, copies=place.copies, c_in=x.channels, channels=c_out, side_in=x.side, side=side,
-        params=weights + 2 * c_out,
-        state_bytes=FLOAT_BYTES * weights + (4 * FLOAT_BYTES * c_out + _COUNTER_BYTES),
-        macs=weights * area,
-        activations=elements,
-        saved=into + (elements if linear else 2 * elements),
-        live=place.held + x.elements + (2 * elements if isinstance(padded, int) and not padded else
-                                        elements + larger(padded, elements)),
+        params=held + 2 * c_out,
+        state_bytes=FLOAT_BYTES * held + (4 * FLOAT_BYTES * c_out + _COUNTER_BYTES),
+        macs=weights * (area + experts),
+        activations=elements + mixed,
+        saved=into + (elements if linear else 2 * elements) + mixed,
+        live=place.held + x.elements + (2 * elements if isinstance(beside, int) and not beside else
+                                        elements + larger(beside, elements)),
+        activation=activation, experts=experts,
     )  # fmt: skip
-    return layer, Flow(c_out, side, elements, 1 if keeps_output(arch) and not linear else 0)
+    return layer, Flow(c_out, side, elements, 1 if keeps_output(arch, activation) and not linear else 0)
 
 
-def squeeze_excite(place: Place, x: Flow, squeezed: Any, arch: Architecture) -> tuple[Layer, Flow]:
-    """Global mean, two biased 1x1 convolutions with an activation between, sigmoid, product with the input."""
+def squeeze_excite(
+    place: Place, x: Flow, squeezed: Any, arch: Architecture, activation: Activation | None = None, hard: bool = False
+) -> tuple[Layer, Flow]:
+    """Global mean, two biased 1x1 convolutions with an activation between, sigmoid, product with the input.
+
+    ``hard``: a hard sigmoid, which saves what it reads and not only what it writes.
+    """
     c = x.channels
     weights, written = 2 * c * squeezed, c + squeezed
     params = weights + written
@@ -116,10 +128,23 @@ def squeeze_excite(place: Place, x: Flow, squeezed: Any, arch: Architecture) -> 
         name=place.name, stage=place.stage, kind="squeeze_excite", kernel=1, stride=1, activated=False, adds=0,
         copies=place.copies, c_in=c, channels=c, side_in=x.side, side=x.side,
         params=params, state_bytes=FLOAT_BYTES * params, macs=weights, activations=written,
-        saved=x.elements * (1 - x.kept) + 2 * c + squeezed * (1 if keeps_output(arch) else 2),
+        saved=x.elements * (1 - x.kept) + (3 if hard else 2) * c
+        + squeezed * (1 if keeps_output(arch, activation) else 2),
         live=place.held + 2 * x.elements + 2 * c,
     )  # fmt: skip
     return layer, x._replace(kept=0)
+
+
+def routing(place: Place, x: Flow, experts: int) -> Layer:
+    """Global mean, a linear layer to the experts, sigmoid; its input goes on to the block's other parts."""
+    weights = x.channels * experts
+    params = weights + experts
+    return Layer(
+        name=place.name, stage=place.stage, kind="linear", kernel=1, stride=1, activated=False, adds=0,
+        copies=place.copies, c_in=x.channels, channels=experts, side_in=x.side, side=1,
+        params=params, state_bytes=FLOAT_BYTES * params, macs=weights, activations=experts,
+        saved=x.channels + experts, live=place.held + x.elements + experts + larger(x.channels, experts),
+    )  # fmt: skip
 
 
 def max_pool(place: Place, x: Flow) -> tuple[Layer, Flow]:
@@ -135,15 +160,41 @@ def max_pool(place: Place, x: Flow) -> tuple[Layer, Flow]:
     return layer, y
 
 
-def classifier(place: Place, x: Flow, arch: Architecture) -> Layer:
-    """Global mean, dropout, and a linear layer to the classes."""
-    weights, noise = x.channels * arch.classes, x.channels * (arch.dropout > 0)
+def mean_pool(place: Place, x: Flow, stride: int) -> tuple[Layer, Flow]:
+    """Means of stride x stride squares; their backward pass needs the input, by its shape, and torch saves it."""
+    y = flow(x.channels, _ceil_div(x.side, stride))
+    layer = Layer(
+        name=place.name, stage=place.stage, kind="pool", kernel=stride, stride=stride, activated=False, adds=0,
+        copies=place.copies, c_in=x.channels, channels=y.channels, side_in=x.side, side=y.side,
+        params=0, state_bytes=0, macs=0, activations=0,
+        saved=x.elements * (1 - x.kept), live=place.held + x.elements + y.elements,
+    )  # fmt: skip
+    return layer, y
+
+
+def hidden(place: Place, x: Flow, c_out: Any, arch: Architecture) -> tuple[Layer, Flow]:
+    """Global mean, linear layer, activation: its layer and its output, of one pixel."""
+    weights = x.channels * c_out
+    params = weights + c_out
+    layer = Layer(
+        name=place.name, stage=place.stage, kind="linear", kernel=1, stride=1, activated=True, adds=0,
+        copies=place.copies, c_in=x.channels, channels=c_out, side_in=x.side, side=1,
+        params=params, state_bytes=FLOAT_BYTES * params, macs=weights, activations=c_out,
+        saved=x.channels + c_out, live=place.held + x.elements + x.channels + 2 * c_out,
+    )  # fmt: skip
+    return layer, Flow(c_out, 1, c_out, int(keeps_output(arch)))
+
+
+def classifier(place: Place, x: Flow, arch: Architecture, pooled: bool = False) -> Layer:
+    """Global mean, unless the input has been ``pooled``, dropout, and a linear layer to the classes."""
+    weights, drops = x.channels * arch.classes, arch.dropout > 0
     params = weights + arch.classes
+    fresh = 2 if drops else 1 - (x.kept if pooled else 0)  # what dropout writes and its mask, or the input
     return Layer(
         name=place.name, stage=place.stage, kind="linear", kernel=1, stride=1, activated=False, adds=0,
         copies=place.copies, c_in=x.channels, channels=arch.classes, side_in=x.side, side=1,
         params=params, state_bytes=FLOAT_BYTES * params, macs=weights, activations=arch.classes,
-        saved=x.channels + noise, live=place.held + x.elements + x.channels + arch.classes,
+        saved=x.channels * fresh, live=place.held + x.elements + (0 if pooled else x.channels) + arch.classes,
     )  # fmt: skip
 
 

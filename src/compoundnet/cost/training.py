@@ -28,7 +28,7 @@ def training_bytes(cost: Cost, batch_size: int, optimizer: Optimizer = "adamw") 
     """What a step holds if all of it were there at once: weights, states, gradients, and what every image saves.
 
     A rough figure where nothing but the cost is known, and no bound; arrays in, arrays out. Of the zoo's networks a
-    step holds from 15 % less, as gradients are made while activations are freed, to 25 % more, as optimisers and what
+    step holds from 19 % less, as gradients are made while activations are freed, to 25 % more, as optimisers and what
     flows back need room: that counts most for small networks and batches. See :func:`training_peak_bytes`.
 
     Raises:
@@ -134,7 +134,7 @@ def _moments(layer: Layer) -> list[tuple[Any, Any]]:
     if layer.kind == "linear":  # log-softmax and its gradients
         return [(layer.saved + 3 * y, layer.params)]
     if layer.kind == "squeeze_excite":  # the gradient, its product with the gates and that with the input
-        return [(layer.saved + 3 * x, layer.params)]
+        return [(layer.saved + (2 if layer.activated else 3) * x, layer.params)]
     if layer.kind == "pool":
         return [(layer.saved + x + y, 0)]
     into = layer.saved - y * (2 if layer.activated else 1)  # the convolution's input, if it is the one to save it

@@ -11,7 +11,8 @@ __all__ = ["subset"]
 
 
 def subset(dataset: Dataset, *, train: int | None = None, val: int | None = None) -> Dataset:
-    """``dataset`` with that many training and validation images (None: all), the same share of each class.
+    """``dataset`` with that many training and validation images (None: all), the same share of each class
+    and at least one of each that has any.
 
     Which ones depends on their content alone, and a smaller subset lies inside a larger one. Its
     fingerprint is another one.
@@ -46,7 +47,7 @@ def subset(dataset: Dataset, *, train: int | None = None, val: int | None = None
 def _first(split: Split, classes: int, most: int) -> Split:
     """The first ``most`` images in the order of content, taken from the classes in proportion to their size.
 
-    Image k of a class of n comes at (k + 1/2) / n: the classes fill evenly.
+    Image k of a class of n comes at (k + 1/2) / n: the classes fill evenly. The first of each comes before all others.
     """
     sizes = [0] * classes
     for label in split.labels:
@@ -54,7 +55,7 @@ def _first(split: Split, classes: int, most: int) -> Split:
     seen = [0] * classes
     places = []
     for i, label in enumerate(split.labels):
-        places.append(((seen[label] + 0.5) / sizes[label], i))
+        places.append((seen[label] > 0, (seen[label] + 0.5) / sizes[label], i))
         seen[label] += 1
-    kept = sorted(i for _, i in sorted(places)[:most])
+    kept = sorted(i for *_, i in sorted(places)[:most])
     return Split(files=tuple(split.files[i] for i in kept), labels=tuple(split.labels[i] for i in kept))

@@ -30,7 +30,7 @@ def prepare(arch: Architecture, setting: Setting) -> Run:
         RequestError: a package of the engine is not installed, or there is no such device.
         FailureError: the engine cannot run the network.
     """
-    with torch.random.fork_rng(devices=[]):
+    with _failing(arch.name, setting), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = build(arch)
         images = torch.randn(setting.batch_size, arch.in_channels, arch.resolution, arch.resolution)
@@ -44,14 +44,21 @@ def prepared(network: Network, images: Tensor, setting: Setting) -> Run:
     Errors as :func:`prepare`.
     """
     check_runnable(setting)
-    try:
+    with _failing(network.architecture.name, setting):
         run = ENGINES[setting.engine](network, images, setting)
         run()
+    return run
+
+
+@contextmanager
+def _failing(name: str, setting: Setting) -> Iterator[None]:
+    """FailureError in one line where an engine, or torch's memory, does not do what is asked for inside."""
+    try:
+        yield
     except Exception as error:
         if not (isinstance(error, RuntimeError) or type(error).__module__.startswith("onnxruntime")):
             raise  # not an engine's; torch, its compiler and OpenVINO raise RuntimeErrors
-        raise FailureError(f"{setting.engine} cannot run {network.architecture.name}: {_first_line(error)}") from error
-    return run
+        raise FailureError(f"{setting.engine} cannot run {name}: {_first_line(error)}") from error
 
 
 def check_runnable(setting: Setting) -> None:

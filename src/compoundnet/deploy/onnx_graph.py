@@ -5,9 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from compoundnet.errors import RequestError
 from compoundnet.nn import Network, folded
-from compoundnet.nn.blocks import BlockModule, BottleneckModule
-from compoundnet.nn.layers import Conv, ConvNormAct, SqueezeExcite, StochasticDepth
+from compoundnet.nn.blocks import BlockModule
+from compoundnet.nn.layers import Conv, ConvNormAct, LinearAct, SqueezeExcite, StochasticDepth
+from compoundnet.nn.mixed import MixedModule
+from compoundnet.nn.residual import ResidualModule
 
 if TYPE_CHECKING:
     import onnx
@@ -24,13 +27,24 @@ def onnx_model(network: Network, batch_size: int = 1) -> "onnx.ModelProto":
     """The network in evaluation, norms folded: ``images`` (N, C, H, W) -> ``logits`` (N, classes), float32.
 
     N is ``batch_size`` and H, W the architecture's resolution; both are fixed. Needs the package ``onnx``.
+
+    Raises:
+        RequestError: a network with mixed kernels: engines want them constant, and these are each image's own.
     """
     from onnx import TensorProto, helper
 
-    arch, fast = network.architecture, folded(network)
+    arch = network.architecture
+    if any(isinstance(module, MixedModule) for module in network.modules()):
+        raise RequestError(
+            f"{arch.name} is not written as an ONNX graph, whose engines want constant kernels: its CondMBConv blocks "
+            "mix one for each image; "
+            "run it with torch (engine eager or compiled), or take a network without them"
+        )
+    fast = folded(network)
     graph = _Graph()
-    x, _ = graph.chain((fast.stem, fast.pool, fast.stages, fast.head), (INPUT, arch.resolution))
+    x, _ = graph.chain((fast.stem, fast.stem_deep, fast.pool, fast.stages, fast.head), (INPUT, arch.resolution))
     pooled = graph.node("Flatten", graph.node("GlobalAveragePool", x))
+    pooled, _ = graph.chain((fast.hidden,), (pooled, 1))
     assert isinstance(fast.classifier, nn.Linear)
     graph.node("Gemm", pooled, *graph.constants_of(fast.classifier), output=OUTPUT, transB=1)
     shape = [batch_size, arch.in_channels, arch.resolution, arch.resolution]
@@ -98,23 +112,37 @@ def _block(graph: _Graph, block: BlockModule, x: _Flow) -> _Flow:
     return (graph.node("Add", x[0], y[0]), y[1]) if block.adds_input else y
 
 
-def _bottleneck(graph: _Graph, block: BottleneckModule, x: _Flow) -> _Flow:
-    y, side = graph.chain((block.reduce, block.spatial, block.expand), x)
-    shortcut, _ = graph.chain((block.shortcut,), x)
+def _residual(graph: _Graph, block: ResidualModule, x: _Flow) -> _Flow:
+    y, side = graph.chain((getattr(block, name) for name in block.branch), x)
+    shortcut, _ = graph.chain((block.shortcut_pool, block.shortcut), x)
     return graph.chain((block.act,), (graph.node("Add", y, shortcut), side))
 
 
 def _squeeze_excite(graph: _Graph, part: SqueezeExcite, x: _Flow) -> _Flow:
     pooled = graph.node("GlobalAveragePool", x[0])
     reduced = graph.chain((part.act,), _conv(graph, part.reduce, (pooled, 1)))
-    gates = graph.node("Sigmoid", _conv(graph, part.expand, reduced)[0])
+    gates, _ = graph.chain((part.gate,), _conv(graph, part.expand, reduced))
     return graph.node("Mul", x[0], gates), x[1]
+
+
+def _linear_act(graph: _Graph, part: LinearAct, x: _Flow) -> _Flow:
+    return graph.chain((part.act,), (graph.node("Gemm", x[0], *graph.constants_of(part.linear), transB=1), x[1]))
 
 
 def _max_pool(graph: _Graph, part: nn.MaxPool2d, x: _Flow) -> _Flow:
     k, s, p = (int(value) for value in (part.kernel_size, part.stride, part.padding))  # type: ignore[arg-type]
     pooled = graph.node("MaxPool", x[0], kernel_shape=[k, k], strides=[s, s], pads=[p, p, p, p])
     return pooled, (x[1] + 2 * p - k) // s + 1
+
+
+def _mean_pool(graph: _Graph, part: nn.AvgPool2d, x: _Flow) -> _Flow:
+    s = int(part.stride)  # type: ignore[arg-type]
+    out = -(-x[1] // s)
+    after = out * s - x[1]  # the last squares reach beyond the edge, and count only what lies inside
+    pooled = graph.node(
+        "AveragePool", x[0], kernel_shape=[s, s], strides=[s, s], pads=[0, 0, after, after], count_include_pad=0
+    )
+    return pooled, out
 
 
 def _silu(graph: _Graph, part: nn.Module, x: _Flow) -> _Flow:
@@ -132,13 +160,17 @@ _EMIT: dict[type, Callable[[_Graph, Any, _Flow], _Flow]] = {
     nn.Sequential: lambda graph, part, x: graph.chain(part, x),
     ConvNormAct: _conv_norm_act,
     BlockModule: _block,
-    BottleneckModule: _bottleneck,
+    ResidualModule: _residual,
     SqueezeExcite: _squeeze_excite,
+    LinearAct: _linear_act,
     StochasticDepth: lambda graph, part, x: x,  # drops nothing in evaluation
     nn.Identity: lambda graph, part, x: x,
     nn.MaxPool2d: _max_pool,
+    nn.AvgPool2d: _mean_pool,
     nn.SiLU: _silu,
     nn.ReLU: lambda graph, part, x: (graph.node("Relu", x[0]), x[1]),
     nn.ReLU6: _relu6,
+    nn.Sigmoid: lambda graph, part, x: (graph.node("Sigmoid", x[0]), x[1]),
+    nn.Hardsigmoid: lambda graph, part, x: (graph.node("HardSigmoid", x[0], alpha=1 / 6, beta=0.5), x[1]),
     nn.Hardswish: lambda graph, part, x: (graph.node("HardSwish", x[0]), x[1]),
 }

@@ -17,11 +17,13 @@ from compoundnet.architecture import (
     Stage,
 )
 from compoundnet.cost import cost
+from compoundnet.errors import RequestError
 
 __all__ = ["probes"]
 
 _MACS = (3e5, 1e9)  # of a probe
 _MOST_BYTES = 1e9  # its memory
+_DRAWS = 10_000  # for one probe; of a batch of 1024 images every tenth does
 
 
 def probes(seed: int = 0, batch_size: int = 1) -> Iterator[Architecture]:
@@ -30,15 +32,22 @@ def probes(seed: int = 0, batch_size: int = 1) -> Iterator[Architecture]:
     The short ones show each kind of layer at sides and widths that whole networks have it at; the whole ones
     show how layers follow one another. Drawn again where too small or too large: with more images in a
     batch the largest probe has fewer multiply-adds an image.
+
+    Raises:
+        RequestError: a batch of which no network is small enough.
     """
     draw = random.Random(seed)
     most = _MACS[1] / math.sqrt(batch_size)
     for number in range(10**9):
-        while True:
+        for _ in range(_DRAWS):
             probe = _short(draw) if number % 2 else _whole(draw)
             spent = cost(probe)
             if _MACS[0] < spent.macs < most and spent.inference_bytes * batch_size < _MOST_BYTES:
                 break
+        else:
+            raise RequestError(
+                f"batch_size is {batch_size}; no network is small enough to be measured with it: take a smaller one"
+            )
         yield probe
 
 

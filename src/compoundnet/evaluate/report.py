@@ -23,6 +23,7 @@ from compoundnet.files import write_atomically
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.summary import stage_rows
 from compoundnet.units import human, percent, share_range
+from compoundnet.zoo import AnyNetwork
 
 if TYPE_CHECKING:
     from compoundnet.cost import Cost
@@ -57,7 +58,7 @@ class ReportInput:
     """
 
     title: str
-    architecture: Architecture
+    architecture: AnyNetwork
     cost: "Cost"
     evaluations: Mapping[str, Evaluation]
     history: Sequence[Mapping[str, Any]]
@@ -139,7 +140,7 @@ def _content(report: ReportInput) -> dict[str, Any]:
             (name, human(getattr(report.cost, key), unit), getattr(report.cost, key), meaning)
             for key, name, unit, meaning in _COSTS
         ],
-        "stages": stage_rows(report.architecture),
+        "stages": stage_rows(report.architecture) if isinstance(report.architecture, Architecture) else [],
         "preprocessing": wording.preprocessing_text(report.preprocessing),
         "counts": _counts(report.data.get("counts") or {}),
         "other_data": {key: value for key, value in report.data.items() if key not in known},

@@ -6,20 +6,34 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from compoundnet.architecture import Architecture, Block, Bottleneck, DepthwiseSeparable, FusedMBConv, MBConv
-from compoundnet.nn.layers import ACTIVATIONS, ConvNormAct, SqueezeExcite, StochasticDepth
+from compoundnet.architecture import (
+    FOLD,
+    Architecture,
+    BasicBlock,
+    Block,
+    Bottleneck,
+    CondMBConv,
+    DepthwiseSeparable,
+    FusedMBConv,
+    MBConv,
+)
+from compoundnet.nn.layers import ConvNormAct, SqueezeExcite, StochasticDepth
+from compoundnet.nn.mixed import MixedModule
+from compoundnet.nn.residual import ResidualModule
 
-__all__ = ["BlockModule", "BottleneckModule", "block_module"]
+__all__ = ["BlockModule", "block_module"]
 
 Parts = OrderedDict[str, nn.Module]
 
 
 def block_module(
     block: Block, c_in: int, c_out: int, stride: int, drop_path: float, arch: Architecture
-) -> "BlockModule | BottleneckModule":
+) -> "BlockModule | ResidualModule | MixedModule":
     """The freshly made module of a block; ``drop_path`` is its stochastic-depth rate."""
-    if isinstance(block, Bottleneck):
-        return BottleneckModule(block, c_in, c_out, stride, drop_path, arch)
+    if isinstance(block, CondMBConv):
+        return MixedModule(block, c_in, c_out, stride, drop_path, arch)
+    if isinstance(block, (BasicBlock, Bottleneck)):
+        return ResidualModule(block, c_in, c_out, stride, drop_path, arch)
     return BlockModule(block, c_in, c_out, stride, drop_path, arch)
 
 
@@ -39,50 +53,31 @@ class BlockModule(nn.Sequential):
         return x + y if self.adds_input else y
 
 
-class BottleneckModule(nn.Module):
-    """ResNet's block: the sum of a branch of three convolutions and the input, or its projection, activated."""
-
-    def __init__(
-        self, block: Bottleneck, c_in: int, c_out: int, stride: int, drop_path: float, arch: Architecture
-    ) -> None:
-        super().__init__()
-        c_mid = block.reduced(c_out)
-        self.reduce = ConvNormAct(c_in, c_mid, 1, 1, arch)
-        self.spatial = ConvNormAct(c_mid, c_mid, block.kernel, stride, arch)
-        self.expand = ConvNormAct(c_mid, c_out, 1, 1, arch, linear=True)
-        self.drop_path = StochasticDepth(drop_path)
-        self.projects = stride != 1 or c_in != c_out
-        self.shortcut = ConvNormAct(c_in, c_out, 1, stride, arch, linear=True) if self.projects else nn.Identity()
-        self.act = ACTIVATIONS[arch.activation]()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, c_in, H, W) -> (N, c_out, ceil(H / stride), ceil(W / stride))."""
-        y = self.drop_path(self.expand(self.spatial(self.reduce(x))))
-        y = y + self.shortcut(x)  # both terms are freed before the activation
-        z: Tensor = self.act(y)
-        return z
-
-
 def _mbconv(block: MBConv, c_in: int, c_out: int, stride: int, arch: Architecture) -> Parts:
-    c_mid = c_in * block.expansion
+    c_mid, act = block.expanded(c_in), block.activation
     parts: Parts = OrderedDict()
+    if block.space_to_depth:
+        parts["space_to_depth"] = ConvNormAct(c_in, c_in * FOLD, 2, stride, arch, activation=act)
+        stride = 1
     if block.expansion != 1:
-        parts["expand"] = ConvNormAct(c_in, c_mid, 1, 1, arch)
-    parts["depthwise"] = ConvNormAct(c_mid, c_mid, block.kernel, stride, arch, groups=c_mid)
-    if block.se_ratio:
-        parts["squeeze_excite"] = SqueezeExcite(c_mid, block.squeezed(c_in), arch)
+        parts["expand"] = ConvNormAct(block.entered(c_in), c_mid, 1, 1, arch, activation=act)
+    parts["depthwise"] = ConvNormAct(c_mid, c_mid, block.kernel, stride, arch, groups=c_mid, activation=act)
+    if block.se_ratio and block.squeeze == "mobilenetv3":
+        parts["squeeze_excite"] = SqueezeExcite(c_mid, block.squeezed(c_in), arch, "relu", "hardsigmoid")
+    elif block.se_ratio:
+        parts["squeeze_excite"] = SqueezeExcite(c_mid, block.squeezed(c_in), arch, act)
     parts["project"] = ConvNormAct(c_mid, c_out, 1, 1, arch, linear=True)
     return parts
 
 
 def _fused_mbconv(block: FusedMBConv, c_in: int, c_out: int, stride: int, arch: Architecture) -> Parts:
-    if block.expansion == 1:
-        return OrderedDict(fused=ConvNormAct(c_in, c_out, block.kernel, stride, arch))
-    c_mid = c_in * block.expansion
-    return OrderedDict(
-        fused=ConvNormAct(c_in, c_mid, block.kernel, stride, arch),
-        project=ConvNormAct(c_mid, c_out, 1, 1, arch, linear=True),
-    )
+    c_mid, act = block.expanded(c_in, c_out), block.activation
+    parts: Parts = OrderedDict(fused=ConvNormAct(c_in, c_mid, block.kernel, stride, arch, activation=act))
+    if block.se_ratio:
+        parts["squeeze_excite"] = SqueezeExcite(c_mid, block.squeezed(c_in, c_out), arch, act)
+    if block.expansion != 1:
+        parts["project"] = ConvNormAct(c_mid, c_out, 1, 1, arch, linear=True)
+    return parts
 
 
 def _separable(block: DepthwiseSeparable, c_in: int, c_out: int, stride: int, arch: Architecture) -> Parts:

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compoundnet.checks import check_whole
 from compoundnet.cost import Cost
 
-__all__ = ["Alive", "count", "inference_peak_bytes", "saved_bytes", "state_bytes"]
+__all__ = ["Alive", "count", "inference_peak_bytes", "input_dtype", "saved_bytes", "state_bytes"]
 
 _BATCHES = (2, 3)  # whose difference is one image; a batch norm over one pixel needs two
 _WRITERS = {torch.ops.aten.convolution, torch.ops.aten.addmm, torch.ops.aten.mm}  # convolutions and linear layers
@@ -40,7 +40,7 @@ def count(module: nn.Module, resolution: int, in_channels: int = 3) -> Cost:
     # The device is for tensors that the module makes as it runs.
     with torch.device("meta"), _PlainNorms():  # type: ignore[no-untyped-call]
         twin = _without_values(module)
-        dtype = next((p.dtype for p in twin.parameters() if p.is_floating_point()), torch.get_default_dtype())
+        dtype = input_dtype(twin)
         image, *batches = (torch.empty(n, in_channels, resolution, resolution, dtype=dtype) for n in (1, *_BATCHES))
         macs, activations = _arithmetic(twin.eval(), image)
         peak = inference_peak_bytes(twin, image)
@@ -54,6 +54,11 @@ def count(module: nn.Module, resolution: int, in_channels: int = 3) -> Cost:
         inference_bytes=weights + peak,
         training_bytes_per_image=more - fewer,
     )
+
+
+def input_dtype(module: nn.Module) -> torch.dtype:
+    """What a module's images are made of: what its first parameter is, or torch's default without one."""
+    return next((p.dtype for p in module.parameters() if p.is_floating_point()), torch.get_default_dtype())
 
 
 def state_bytes(module: nn.Module) -> int:

@@ -33,18 +33,19 @@ class FeatureExtractor(nn.Module):
         chosen = list(range(len(ends)) if out_indices is None else out_indices)
         if not chosen or any(not -len(ends) <= i < len(ends) for i in chosen):
             raise RequestError(f"out_indices is {chosen}; {arch.name} has {len(ends)} maps: 0 to {len(ends) - 1}")
-        widths = [arch.stem, *(stage.channels for stage in arch.stages)]
+        widths = [arch.stem_features, *(stage.channels for stage in arch.stages)]
         self.architecture = arch
         self.ends = sorted({ends[i] for i in chosen})
         self.channels = [widths[end] for end in self.ends]
         self.reductions = [arch.stem_stride * math.prod(strides[:end]) for end in self.ends]
         self.stem = network.stem
+        self.stem_deep = network.stem_deep
         self.pool = network.pool
         self.stages = network.stages[: self.ends[-1]]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, in_channels, H, W) -> [(N, channels[i], ceil(H / reductions[i]), ceil(W / reductions[i]))]."""
-        maps = [self.stem(x)]
+        maps = [self.stem_deep(self.stem(x))]
         y = self.pool(maps[0])
         for stage in self.stages:
             y = stage(y)

@@ -172,18 +172,23 @@ def following(rule: Rule, slope: float = _SLOPE) -> AccuracyModel:
     >>> round(model.loss(1.2, 1.1, 1.15), 4) < round(model.loss(1.92, 1.0, 1.0), 4)  # the same cost, on one axis
     True
     """
-    shares = (rule.depth, rule.width / 2, rule.resolution / 2)
     depth, width, resolution = (
-        Term(weight=weight, power=slope / share if share > _NO_SHARE else 0.0)  # without one it counts for nothing
-        for weight, share in zip((rule.depth, rule.width, rule.resolution), shares, strict=True)
+        Term(weight=share, power=slope / exponent if exponent > _NO_SHARE else 0.0)  # without one it counts for nothing
+        for share, exponent in zip(rule.shares, rule.exponents, strict=True)
     )
     return AccuracyModel(depth=depth, width=width, resolution=resolution)
 
 
 def fit(
-    points: Sequence[Multipliers], accuracy: Sequence[float], weights: Sequence[float] | None = None
+    points: Sequence[Multipliers],
+    accuracy: Sequence[float],
+    weights: Sequence[float] | None = None,
+    *,
+    baseline: str | None = None,
 ) -> AccuracyModel:
     """The model of trained networks: ``accuracy`` (0..1) of each, more ``weights`` for those measured more often.
+
+    ``baseline`` is what they are scalings of, in the words of :func:`baseline_in_words`.
 
     For given powers the rest is linear and not negative (non-negative least squares); the powers are searched on a
     grid and then by Nelder-Mead. An axis that all networks have alike counts for nothing.
@@ -230,6 +235,7 @@ def fit(
             most=Multipliers(*map(float, x.max(axis=0))),
             cheapest=float(_nominal(x).min()),
             dearest=float(_nominal(x).max()),
+            baseline=baseline,
         ),
     )
 
@@ -259,8 +265,10 @@ def _table(
 
 def _nominal(x: "Floats") -> "Floats":
     """d w^2 r^2 of each."""
-    nominal: Floats = x[:, 0] * x[:, 1] ** 2 * x[:, 2] ** 2
-    return nominal
+    import numpy as np
+
+    nominal: Any = Multipliers(*x.T).nominal
+    return np.asarray(nominal, np.float64)
 
 
 def _numbers(axes: int) -> int:
@@ -308,14 +316,13 @@ def read_model(path: str | Path) -> AccuracyModel:
         found = AccuracyModel.from_json(model)
     except RequestError as error:
         raise RequestError(f"study {str(path)!r}: {error}") from error
-    if found.studied is None:
+    if found.studied is None or found.studied.baseline is not None:
         return found
-    baseline = _baseline_of(record.get("request")) or found.studied.baseline
-    return replace(found, studied=replace(found.studied, baseline=baseline))
+    return replace(found, studied=replace(found.studied, baseline=_baseline_of(record.get("request"))))
 
 
 def _baseline_of(request: Any) -> str | None:
-    """What the request of a study says that was scaled, an architecture or a factory; None if it does not say."""
+    """What was scaled, by the request beside a model that does not say so, as of studies before models did; or None."""
     match request:
         case {
             "baseline": {"architecture": {"name": str(name), "resolution": int(side)}}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, get_args
 
-from compoundnet.architecture import Architecture, Number, Sizes
+from compoundnet.architecture import FOLD, Architecture, Number, Sizes
 from compoundnet.cost import Cost, cost, training_peak_bytes
 from compoundnet.scaling.compound import Multipliers
 
@@ -93,7 +93,8 @@ class ArchitectureBaseline:
                 steps.append((np.arange(np.ceil(high * repeats) + 1) + offset) / repeats)
         elif axis == "width":
             m = rule.channel_multiple
-            for channels in set(_widths(arch.sizes())):
+            folded = [stage.channels / FOLD for stage in arch.stages if stage.folded]  # rounded in fours of multiples
+            for channels in {*_widths(arch.sizes()), *folded}:
                 k = np.arange(np.ceil(high * channels / m) + 2)
                 steps.append((k + 0.5) * m / channels)
                 if rule.channel_floor:
@@ -148,8 +149,9 @@ class ArchitectureBaseline:
 
 
 def _widths(sizes: Sizes) -> list[Any]:
-    """Stem, stages and, where there is one, head."""
-    return [sizes.stem, *sizes.channels, *([] if sizes.head is None else [sizes.head])]
+    """Stem, stages and, where there are such, head and hidden layer."""
+    widths = [sizes.stem, *sizes.stem_deep, *sizes.channels, sizes.head, sizes.hidden]
+    return [width for width in widths if width is not None]
 
 
 def _merged(points: "Floats", low: float, high: float) -> "Floats":

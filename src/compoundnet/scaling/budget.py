@@ -10,7 +10,7 @@ from compoundnet.checks import check_whole, finite
 from compoundnet.cost import Cost
 from compoundnet.errors import RequestError
 
-__all__ = ["Budget", "Limit", "Unit", "parse_quantity", "shown"]
+__all__ = ["LIMITS", "Budget", "Limit", "Unit", "parse_quantity", "shown", "spent"]
 
 Unit: TypeAlias = Literal["count", "bytes", "ms"]
 
@@ -140,10 +140,11 @@ def parse_quantity(text: str, unit: Unit, name: str) -> float:
 
 
 def _respelt(suffix: str, known: Iterable[str]) -> str:
-    """The one known unit that differs in case alone; ``m`` is none for mega, and ``b`` is bits."""
-    if suffix.startswith("m") or suffix.endswith("b"):
+    """The one known unit that differs in case alone; ``m`` is milli, ``M`` mega, and ``b`` is bits."""
+    if suffix.endswith("b"):
         return suffix
-    alike = [unit for unit in known if unit.lower() == suffix.lower()]
+    first = suffix[:1]
+    alike = [u for u in known if u.lower() == suffix.lower() and (first not in ("m", "M") or u.startswith(first))]
     return alike[0] if len(alike) == 1 else suffix
 
 
@@ -152,7 +153,9 @@ def _why(unit: Unit, suffix: str | None) -> str:
         return f"it must be a number with a unit, such as {_EXAMPLE[unit]}"
     if unit == "count" and suffix.endswith(("B", "b")):
         return f"it counts operations or elements, not bytes: write it without B, such as {_EXAMPLE[unit]}"
-    if unit == "bytes" and (suffix in _PREFIXES or suffix.endswith("b")):
+    if unit == "bytes" and suffix in {**_PREFIXES, **_BINARY}:
+        return f"it has no B, and bytes end in B, such as {_EXAMPLE[unit]}"
+    if unit == "bytes" and suffix.endswith("b"):
         return f"m is milli and b are bits; bytes end in B, such as {_EXAMPLE[unit]}"
     return f"{suffix!r} is no unit of it; write it such as {_EXAMPLE[unit]}"
 

@@ -13,7 +13,6 @@ Dollar et al. 2021, section 4).
 
 import json
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,20 +21,18 @@ from compoundnet.architecture import Architecture
 from compoundnet.checks import finite
 from compoundnet.errors import RequestError, unknown
 from compoundnet.zoo import architecture
-from compoundnet.zoo.efficientnet import V1
 
 __all__ = [
+    "COST_POWERS",
     "LEAST_SIDE",
     "RULES",
     "Multipliers",
     "Rule",
     "RuleInFile",
-    "Shipped",
     "find",
     "opened",
     "read_rule",
     "scale",
-    "shipped",
 ]
 
 
@@ -49,6 +46,16 @@ class Multipliers(NamedTuple):
     depth: float
     width: float
     resolution: float
+
+    @property
+    def nominal(self) -> float:
+        """Their nominal cost, depth * width^2 * resolution^2; of arrays an array."""
+        nominal: float = math.prod(by**power for by, power in zip(self, COST_POWERS, strict=True))
+        return nominal
+
+
+COST_POWERS = Multipliers(1, 2, 2)
+"""Of the multipliers in the nominal cost."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +76,7 @@ class Rule:
     factor: float = 2.0
 
     def __post_init__(self) -> None:
-        shares = (self.depth, self.width, self.resolution)
+        shares = self.shares
         if not all(map(finite, shares)) or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-9):
             raise RequestError(
                 f"shares (depth, width, resolution) are {shares!r:.120}; none may be negative and they must sum to 1"
@@ -92,14 +99,16 @@ class Rule:
             factor=alpha * beta * beta * gamma * gamma,  # not beta**2, which raises where a product is infinite
         )
 
-    @classmethod
-    def from_file(cls, path: str | Path) -> "Rule":
-        """The rule in a JSON file: depth, width, resolution (shares) and factor, at the top or under ``rule``.
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Of depth, width and resolution."""
+        return self.depth, self.width, self.resolution
 
-        Raises:
-            RequestError: no such file, or none of a rule.
-        """
-        return read_rule(path).rule
+    @property
+    def exponents(self) -> tuple[float, float, float]:
+        """Of the cost factor in the multipliers of depth, width and resolution: e_d, e_w / 2, e_r / 2."""
+        depth, width, resolution = (share / power for share, power in zip(self.shares, COST_POWERS, strict=True))
+        return depth, width, resolution
 
     @property
     def coefficients(self) -> Multipliers:
@@ -112,8 +121,7 @@ class Rule:
             raise RequestError(
                 f"cost factor is {cost_factor!r:.60}; it must be a positive number, 1 leaves the network as it is"
             )
-        s = float(cost_factor)
-        return Multipliers(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
+        return Multipliers(*(float(cost_factor) ** exponent for exponent in self.exponents))
 
     def at(self, phi: float) -> Multipliers:
         """The multipliers alpha^phi, beta^phi, gamma^phi; phi may be fractional, or negative to shrink."""
@@ -133,7 +141,13 @@ class RuleInFile(NamedTuple):
 
 
 def read_rule(path: str | Path) -> RuleInFile:
-    """The rule in a JSON file, as :meth:`Rule.from_file`, with what its study says against it; errors as there."""
+    """The rule in a JSON file, with what its study says against it.
+
+    The file holds depth, width, resolution (shares) and factor, at the top or under ``rule``.
+
+    Raises:
+        RequestError: no such file, or none of a rule.
+    """
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8-sig"))
         values = record.get("rule", record)
@@ -201,7 +215,10 @@ def scale(
         d, w, r = (1.0 if m is None else _multiplier(axis, m) for axis, m in axes.items())
         return _large_enough(arch.scaled(depth=d, width=w, resolution=r), arch, f"resolution multiplier is {r:g}")
     by = find(rule).at(phi)
-    scaled = arch.scaled(depth=by.depth, width=by.width, resolution=by.resolution, name=f"{arch.name}_phi{phi:g}")
+    try:
+        scaled = arch.scaled(**by._asdict(), name=f"{arch.name}_phi{phi:g}")
+    except RequestError as error:
+        raise RequestError(f"phi is {phi:g}, which makes no network of {arch.name}: {error}") from error
     return _large_enough(scaled, arch, f"phi is {phi:g}")
 
 
@@ -235,33 +252,8 @@ def find(rule: str | Rule | None) -> Rule:
         return rule
     if rule is None:
         return _PAPER
-    if not isinstance(rule, str) or rule not in RULES:
-        raise unknown("scaling rule", str(rule), RULES)
+    if not isinstance(rule, str):
+        raise RequestError(f"rule is {rule!r:.60}; give the name of a published one, such as efficientnet, or a Rule")
+    if rule not in RULES:
+        raise unknown("scaling rule", rule, RULES)
     return RULES[rule]
-
-
-class Shipped(NamedTuple):
-    """A variant as it was released, beside what the paper's rule gives at the same phi."""
-
-    name: str
-    phi: float
-    released: Multipliers
-    ruled: Multipliers
-    implied_phi: Multipliers  # the phi that would give each released multiplier
-
-
-# The phi at which the released widths fit best: bermanmaxim, tensorflow/tpu issue 390.
-_PHI = {"b0": 0.0, "b1": 0.5, "b2": 1.0, "b3": 2.0, "b4": 3.5, "b5": 5.0, "b6": 6.0, "b7": 7.0}
-
-
-def shipped() -> Iterator[Shipped]:
-    """B0-B7 as released against alpha^phi, beta^phi, gamma^phi: the table was adjusted by hand.
-
-    Widths and sizes agree within 5 %, but from B4 on the released networks are shallower (B7: 3.1
-    against 3.58).
-    """
-    for name, phi in _PHI.items():
-        row = V1[name]
-        released = Multipliers(row.depth, row.width, row.resolution / V1["b0"].resolution)
-        implied = (math.log(m) / math.log(c) for m, c in zip(released, _PAPER.coefficients, strict=True))
-        yield Shipped(name, phi, released, _PAPER.at(phi), Multipliers(*implied))

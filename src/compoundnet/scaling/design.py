@@ -138,6 +138,10 @@ def plain(baseline: Baseline, by: Multipliers) -> Multipliers:
 
 
 def _opened(baseline: str | Path | Architecture | Baseline) -> Baseline:
+    if isinstance(baseline, str) and ":" in baseline and not baseline.endswith(".json"):
+        raise RequestError(
+            f"{baseline!r} names a factory; give compoundnet.baselines.open_baseline({baseline!r}), which tries it"
+        )
     if isinstance(baseline, (str, Path, Architecture)):
         return ArchitectureBaseline(opened(baseline))
     if not hasattr(baseline, "breakpoints"):
@@ -168,8 +172,7 @@ def _realised(baseline: Baseline, by: Multipliers) -> Multipliers:
 
 
 def _phi(found: Found, rule: Rule) -> float:
-    d, w, r = found.scaling
-    return math.log(d * w * w * r * r) / math.log(rule.factor)
+    return math.log(found.scaling.nominal) / math.log(rule.factor)
 
 
 def _latency(

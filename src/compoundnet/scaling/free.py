@@ -61,8 +61,9 @@ def free(baseline: Baseline, model: AccuracyModel, budget: Budget, latency: Late
         RequestError: nothing fits, no limit bounds every axis, or nothing counts in the model.
     """
     if not budget.bounds_all:
+        limits = budget.limits()
         raise RequestError(
-            f"{' and '.join(budget.limits())} alone does not limit the resolution; "
+            f"{' and '.join(limits)} alone {'do' if len(limits) > 1 else 'does'} not limit the resolution; "
             "add a limit on MACs, activations, memory or latency"
         )
     if not any(model.counts(axis) for axis in AXES):

@@ -3,7 +3,7 @@
 A batch takes the sum over all layers of the work they do (:mod:`compoundnet.scaling.work`) times what
 that work costs on the device. No price is negative and no amount falls when a size grows, so predictions
 never fall when the side does not, which the budget solver relies on, nor with depth; nor with width, but where
-a Bottleneck needs no projection because widths happen to agree.
+a block of ResNet needs no projection because widths happen to agree.
 :mod:`compoundnet.deploy` measures.
 """
 
@@ -39,6 +39,7 @@ FORMAT = 1
 _ON_CUDA = ("eager", "compiled")
 _FOLDS = 10
 _MOST_THREADS = 1024  # beyond, PyTorch may crash without a word
+_MOST_IMAGES = 1024  # a batch; beyond, hardly a network is small enough to be measured
 _CHUNK = 16384  # candidates priced at a time: the walk's arrays then stay in the processor's cache
 
 
@@ -47,7 +48,7 @@ class Setting:
     """How networks are run: the engine, where, on how many CPU threads, how many images at a time.
 
     Raises:
-        RequestError: an unknown engine or device, an engine that is not run there, a number that is not positive.
+        RequestError: an unknown engine or device, an engine that is not run there, a number that is not in 1..1024.
     """
 
     engine: Engine = "eager"
@@ -59,7 +60,7 @@ class Setting:
         check_choice("engine", self.engine, get_args(Engine))
         check_choice("device", self.device, get_args(Device))
         check_whole("threads", self.threads, most=_MOST_THREADS)
-        check_whole("batch_size", self.batch_size)
+        check_whole("batch_size", self.batch_size, most=_MOST_IMAGES)
         if self.device == "cuda" and self.engine not in _ON_CUDA:
             raise RequestError(f"engine {self.engine!r} is run on cpu only; on cuda take {' or '.join(_ON_CUDA)}")
 
@@ -174,17 +175,20 @@ def predict_ms(
 ) -> Any:
     """Predicted ms of a batch, of ``arch`` scaled by the multipliers: a float for numbers, an array for arrays.
 
-    It never falls where a multiplier rises, but for the projections of Bottlenecks (see above).
+    It never falls where a multiplier rises, but for the projections of ResNets (see above).
 
     Raises:
-        RequestError: a multiplier that is not positive or makes too large a network, or arrays that do not broadcast.
+        RequestError: a multiplier that is no number, is not positive or makes too large a network, or arrays that do
+            not broadcast.
     """
-    if isinstance(depth, (int, float)) and isinstance(width, (int, float)) and isinstance(resolution, (int, float)):
-        return float(_priced(profile, arch, layers_of(arch, depth=depth, width=width, resolution=resolution)))
+    given: dict[str, Any] = {"depth": depth, "width": width, "resolution": resolution}
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in given.values()):
+        return float(_priced(profile, arch, layers_of(arch, **given)))
     import numpy as np
 
+    columns = [_numbers(axis, value) for axis, value in given.items()]
     try:
-        axes = np.broadcast_arrays(*(np.asarray(axis, np.float64) for axis in (depth, width, resolution)))
+        axes = np.broadcast_arrays(*columns)
     except ValueError as error:
         raise RequestError(f"depth, width and resolution do not fit together: {error}") from error
     d, w, r = (axis.ravel() for axis in axes)
@@ -193,6 +197,19 @@ def predict_ms(
         part = slice(start, start + _CHUNK)
         ms[part] = _priced(profile, arch, layers_of(arch, depth=d[part], width=w[part], resolution=r[part]))
     return ms.reshape(axes[0].shape)
+
+
+def _numbers(axis: str, value: Any) -> "Floats":
+    """One multiplier or many; RequestError: something else, such as a text or a bool."""
+    import numpy as np
+
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        numbers = np.asarray(None)
+    if numbers.dtype.kind not in "iuf":
+        raise RequestError(f"{axis} multiplier is {value!r:.60}; it must be a number, or an array of numbers")
+    return numbers.astype(np.float64)
 
 
 def _priced(profile: DeviceProfile, arch: Architecture, layers: Iterable[Layer]) -> Any:

@@ -7,7 +7,7 @@ or not costs grow with s.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compoundnet.cost import Cost
@@ -82,7 +82,7 @@ def networks_along(baseline: Baseline, rule: Rule, low: float, high: float) -> "
     import numpy as np
 
     edges = [np.array([low, high])]
-    for axis, exponent in _exponents(rule).items():
+    for axis, exponent in zip(AXES, rule.exponents, strict=True):
         if exponent:
             edges.append(baseline.breakpoints(axis, low**exponent, high**exponent) ** (1 / exponent))
     bounds = np.unique(np.concatenate(edges))
@@ -95,7 +95,8 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
 
     Sides are of 8 pixels or more, or of the baseline's if that has fewer.
 
-    Exact where the baseline is; else by bisection, as if costs never fell while the factor grows.
+    Exact where the baseline is; else by bisection, as if costs never fell while the factor grows. Where a factory
+    does not build what is larger than its baseline, the growth ends, and the answer says so.
 
     Raises:
         RequestError: nothing fits (says what would and which limit to loosen), or no limit ever binds.
@@ -103,21 +104,32 @@ def along(baseline: Baseline, rule: Rule, budget: Budget, latency: Latency | Non
     import numpy as np
 
     price = pricer(baseline, budget, latency)
+    refused = [""]
 
     def overstep(by: Many) -> Any:
-        return overstepping(price(by)[1], budget)
+        try:
+            return overstepping(price(by)[1], budget)
+        except RequestError as error:
+            if baseline.exact or max(axis.max() for axis in by) <= 1:
+                raise
+            refused.append(str(error))
+            return np.full(by[0].shape, np.inf)
 
     low, high = _range(baseline, rule, budget, overstep)
     s = networks_along(baseline, rule, low, high)
+    doubts: tuple[str, ...] = ()
     if not baseline.exact:
         s = _around_last(s, lambda at: bool(overstep(_at(rule, at))[0] <= 1))
+        if len(s) > 1 and np.isinf(overstep(_at(rule, s[1:]))[0]):
+            s, doubts = s[:1], (f"larger networks were not looked at: {refused[-1]}",)
     by = _at(rule, s)
     costs, used = price(by)
     fits = np.flatnonzero(overstepping(used, budget) <= 1)
     if not len(fits):
         raise nothing_fits(baseline, by, used, budget, "along this rule", ["or choose each axis on its own (--free)"])
     i = int(fits[-1])
-    return found_at(by, costs, used, budget, i, i + 1 if i + 1 < len(s) else None)
+    found = found_at(by, costs, used, budget, i, i + 1 if i + 1 < len(s) else None)
+    return replace(found, doubts=doubts)
 
 
 def pricer(baseline: Baseline, budget: Budget, latency: Latency | None) -> "Price":
@@ -131,13 +143,10 @@ def pricer(baseline: Baseline, budget: Budget, latency: Latency | None) -> "Pric
     return price
 
 
-def _exponents(rule: Rule) -> dict[Axis, float]:
-    return {"depth": rule.depth, "width": rule.width / 2, "resolution": rule.resolution / 2}
-
-
 def _at(rule: Rule, s: "Floats") -> Many:
     """The multipliers of cost factors."""
-    return s**rule.depth, s ** (rule.width / 2), s ** (rule.resolution / 2)
+    depth, width, resolution = (s**exponent for exponent in rule.exponents)
+    return depth, width, resolution
 
 
 def _least_factor(baseline: Baseline, rule: Rule) -> float:
@@ -282,9 +291,10 @@ def found_at(by: Any, costs: Cost, used: dict[str, Any], budget: Budget, i: int,
 
 def never_ends(baseline: Baseline, budget: Budget, where: str) -> RequestError:
     """No limit is reached as far as was looked."""
-    another = "" if budget.macs else ", or another one, such as on MACs"
+    limits, another = budget.limits(), "" if budget.macs else ", or another one, such as on MACs"
     return RequestError(
-        f"{' and '.join(budget.limits())} never ends the growth of {baseline.name} {where}; give a lower limit{another}"
+        f"{' and '.join(limits)} never {'end' if len(limits) > 1 else 'ends'} the growth of {baseline.name} {where}; "
+        f"give a lower limit{another}"
     )
 
 

@@ -41,7 +41,7 @@ def work_of(layer: Layer, arch: Architecture, batch_size: int) -> Iterator[Work]
     written = batch_size * layer.channels * layer.side * layer.side
     if layer.kind in ("conv", "depthwise"):
         yield from _convolution(layer, batch_size, read, written)
-        if arch.padding == "same" and layer.stride > 1 and layer.kernel > 1:  # a padded copy of the input
+        if arch.pads(layer.kernel, layer.stride):  # a padded copy of the input
             yield from _op("pad", read)
     elif layer.kind == "squeeze_excite":
         yield from _op("squeeze_excite", written)
@@ -52,7 +52,7 @@ def work_of(layer: Layer, arch: Architecture, batch_size: int) -> Iterator[Work]
         yield Work("linear.macs", layer.c_in * layer.channels * batch_size)
         yield Work("linear.pooled", read)
     if layer.activated:
-        yield from _op(arch.activation, written)
+        yield from _op(layer.activation or arch.activation, written)
     if not _first_of_stage(layer):
         yield Work("add.calls", layer.adds)
         yield Work("add.elements", layer.adds * written)
@@ -68,7 +68,9 @@ def _convolution(layer: Layer, batch_size: int, read: Any, written: Any) -> Iter
     yield Work(f"{kind}.rows", rows)
     yield Work(f"{kind}.read", read)
     yield Work(f"{kind}.written", written)
-    yield Work(f"{kind}.weights", weights)
+    yield Work(f"{kind}.weights", weights * (batch_size if layer.experts else 1))
+    if layer.experts:  # each image's kernel, by a product of matrices
+        yield Work("linear.macs", layer.experts * weights * batch_size)
 
 
 def _op(kind: str, elements: Any) -> Iterator[Work]:

@@ -102,17 +102,19 @@ def train_candidate(
     return curve[-1], {"seconds": sum(row["seconds"] for row in run.read_metrics())}
 
 
-def try_conditions(conditions: Conditions) -> None:
-    """Find out whether candidates can be trained at all, before a study is made.
+def try_conditions(conditions: Conditions) -> tuple[str, ...]:
+    """Find out whether candidates can be trained at all, before a study is made; what is done otherwise than asked.
 
     Raises:
         RequestError: the device is not there or cannot do the recipe, or the baseline of a factory cannot be trained.
     """
     baseline, recipe, dataset = conditions.baseline, conditions.recipe, conditions.dataset
     side = baseline.resolution_at(1.0)
-    make_plan(recipe, dataset, Preprocessing(resolution=side, crop_fraction=1.0), conditions.device, conditions.workers)
+    prepared = Preprocessing(resolution=side, crop_fraction=1.0)
+    plan = make_plan(recipe, dataset, prepared, conditions.device, conditions.workers)
     if isinstance(baseline, FactoryBaseline):
         build_scaled(baseline, Multipliers(1.0, 1.0, 1.0), len(dataset.classes), recipe, side)
+    return plan.notes
 
 
 def build_scaled(baseline: Baseline, by: Multipliers, classes: int, recipe: Recipe, side: int) -> nn.Module:

@@ -19,7 +19,6 @@ Indices: TypeAlias = NDArray[np.int64]
 
 _MOST_PAIRS = 1_000_000  # of depth and width, all looked at: ten seconds
 _FARTHEST, _STEP = 16, 1.25  # times the nominal multiplier of one axis alone; how it gets there
-_CHUNK = 16_384  # candidates priced at a time: the walk's arrays then stay in the processor's cache
 
 
 def own_macs(baseline: Baseline) -> int:
@@ -47,9 +46,7 @@ def networks_near(baseline: Baseline, factor: float, tolerance: float) -> list[F
     own = own_macs(baseline)
 
     def excess(at: Indices, side: Indices) -> Floats:
-        parts = [slice(start, start + _CHUNK) for start in range(0, len(at), _CHUNK)]
-        macs = [baseline.costs(d[at[part]], w[at[part]], sides[side[part]]).macs for part in parts]
-        return np.asarray(np.concatenate(macs) / own / factor - 1)
+        return np.asarray(baseline.costs(d[at], w[at], sides[side]).macs / own / factor - 1)
 
     first, after = _between(excess, len(d), len(sides), tolerance)
     many = after - first
@@ -58,12 +55,18 @@ def networks_near(baseline: Baseline, factor: float, tolerance: float) -> list[F
         nearest = min(np.concatenate(around), key=lambda x: abs(math.log1p(x)))
         raise RequestError(
             f"no scaling of {baseline.name} costs within {100 * tolerance:g} % of {factor:g} times its MACs "
-            f"(the nearest {factor * (1 + nearest):.3g} times); raise the tolerance"
+            f"(the nearest {_told(nearest, factor, tolerance)} times); raise the tolerance"
         )
     pair = np.repeat(np.arange(len(many)), many)
     side = np.arange(len(pair)) - np.repeat(np.cumsum(many) - many - first, many)
     order = np.lexsort((sides[side], pair))
     return _distinct(baseline, [axis[order] for axis in (d[pair], w[pair], sides[side])])
+
+
+def _told(excess: float, factor: float, tolerance: float) -> str:
+    """What costs ``factor`` times (1 + excess), in as few digits as lie outside the tolerance too."""
+    texts = (f"{factor * (1 + excess):.{digits}g}" for digits in range(3, 18))
+    return next((text for text in texts if abs(float(text) / factor - 1) > tolerance), f"{factor * (1 + excess)}")
 
 
 def _end(baseline: Baseline, axis: Axis, factor: float, tolerance: float) -> float:

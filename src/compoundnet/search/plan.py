@@ -16,6 +16,7 @@ from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES, Multipliers, Rule
 from compoundnet.scaling.baseline import AXES, Baseline
 from compoundnet.scaling.budget import Budget
+from compoundnet.scaling.compound import COST_POWERS
 from compoundnet.scaling.design import plain
 from compoundnet.scaling.solver import along, choices
 from compoundnet.search.answers.axes.comparison import Place
@@ -160,7 +161,7 @@ class _Sized:
                 "realised_shares": _shares(self.effective),
                 "effective": list(self.effective),
                 "nominal_factor": self.factor,
-                "nominal_product": self.scaling.depth * (self.scaling.width * self.scaling.resolution) ** 2,
+                "nominal_product": self.scaling.nominal,
                 "macs_factor": self.macs_factor,
                 "macs": self.cost.macs,
                 "params": self.cost.params,
@@ -187,7 +188,7 @@ def check_tags(candidate: Candidate) -> None:
 def _spread(baseline: Baseline, near: Sequence[Floats], n: int) -> list[Multipliers]:
     """The ``n`` whose realised shares lie furthest apart: the nearest to the middle, then always the remotest."""
     logs = [np.log(baseline.effective(axis, m)) for axis, m in zip(AXES, near, strict=True)]
-    points = np.stack([logs[0], 2 * logs[1], 2 * logs[2]], axis=1)
+    points = np.stack([power * log for power, log in zip(COST_POWERS, logs, strict=True)], axis=1)
     total = points.sum(axis=1, keepdims=True)
     points = np.divide(points, total, out=np.full_like(points, 1 / 3), where=total > 0)  # 0: as large as the baseline
     chosen = [int(np.argmin(((points - 1 / 3) ** 2).sum(axis=1)))]
@@ -286,8 +287,8 @@ def _at(baseline: Baseline, factor: float, by: Multipliers) -> _Sized:
 
 
 def _shares(by: Multipliers) -> list[float]:
-    """Shares of the logarithm of d w^2 r^2; a third each where nothing is scaled."""
-    logs = [math.log(by.depth), 2 * math.log(by.width), 2 * math.log(by.resolution)]
+    """Shares of the logarithm of the nominal cost; a third each where nothing is scaled."""
+    logs = [power * math.log(m) for power, m in zip(COST_POWERS, by, strict=True)]
     total = sum(logs)
     return [log / total for log in logs] if total > 0 else [1 / 3] * 3
 

@@ -12,15 +12,20 @@ from compoundnet.baselines import SIDE, is_factory, open_baseline
 from compoundnet.checks import check_choice, check_number, check_text, check_whole
 from compoundnet.data import Dataset
 from compoundnet.errors import RequestError
+from compoundnet.scaling.accuracy import baseline_in_words
 from compoundnet.scaling.baseline import AXES, ArchitectureBaseline, Axis
 from compoundnet.scaling.compound import Rule, find
+from compoundnet.search.trials import UNEQUAL
 from compoundnet.train.recipe import Recipe
+from compoundnet.units import counted
 
 __all__ = ["Kind", "Method", "Request", "request_for"]
 
 Kind = Literal["coefficients", "axes"]
 Method = Literal["grid", "model"]
 
+_REDUCTION = 3
+_OF_THE_HEAD = ("head_epochs", "head_learning_rate", "head_weight_decay", "small_set", "head_is_enough")
 _BASELINES = ({"architecture"}, {"factory", "resolution"})  # the keys of its two forms
 
 
@@ -68,7 +73,7 @@ class Request:
     rules: Mapping[str, Any] | None = None
     bases: tuple[tuple[float, float], ...] = ()
     min_epochs: int = 0
-    reduction: int = 3
+    reduction: int = _REDUCTION
 
     def __post_init__(self) -> None:
         check_choice("kind", self.kind, get_args(Kind))
@@ -93,6 +98,11 @@ class Request:
                 f"give a phi of at least {told_apart:.2f}, or less tolerance"
             )
         _check_numbers("factors", self.factors, 1, 1000)
+        if self.kind == "axes" and min(self.factors) < 1 + 2 * UNEQUAL:
+            raise RequestError(
+                f"factor {min(self.factors)} is not told from the baseline, as MACs may lie {UNEQUAL:.0%} beside their "
+                f"factor; give one of at least {1 + 2 * UNEQUAL:g}"
+            )
         _check_bases(self.bases)
         self.named_rules()
         if self.kind == "axes":
@@ -105,6 +115,12 @@ class Request:
         if not isinstance(self.rules, Mapping | None):
             raise RequestError(f"rules are {self.rules!r:.60}; they must be a JSON object of names and shares")
         return {name: _rule(name, shares) for name, shares in (self.rules or {}).items()}
+
+    @property
+    def baseline_in_words(self) -> str:
+        """What is scaled, as accuracy models and designs say it."""
+        described: Mapping[str, Any] = self.baseline.get("architecture", self.baseline)
+        return baseline_in_words(described.get("factory") or described["name"], described["resolution"])
 
     @property
     def scales(self) -> Collection[Axis]:
@@ -144,11 +160,10 @@ def request_for(
     """The request for a study of ``baseline`` (a name, a file, a factory) on ``dataset``, read from ``data``.
 
     Raises:
-        RequestError: a baseline, recipe or number that cannot be.
+        RequestError: a baseline, recipe or number that cannot be, or would change nothing.
     """
-    if recipe.resolution is not None:
-        raise RequestError(f"recipe resolution is {recipe.resolution}; the networks of a study train at their own")
-    return Request(
+    _check_recipe(recipe)
+    request = Request(
         kind=kind,
         baseline=_described(baseline, resolution),
         data=data if ":" in data else str(Path(data).resolve()) if Path(data).exists() else data,
@@ -156,6 +171,35 @@ def request_for(
         recipe=recipe.to_json(),
         **more,
     )
+    _check_halving(request, recipe.epochs)
+    return request
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    """RequestError: what a study cannot do, since its networks train as a whole, each at its own resolution."""
+    if recipe.resolution is not None:
+        raise RequestError(f"recipe resolution is {recipe.resolution}; the networks of a study train at their own")
+    if not recipe.epochs:
+        raise RequestError("recipe epochs is 0; the networks of a study train as a whole: give one epoch or more")
+    usual = Recipe()
+    for name in _OF_THE_HEAD:
+        value, ignored = getattr(recipe, name), getattr(usual, name)
+        if value != ignored:
+            raise RequestError(
+                f"recipe {name} is {value}; the networks of a study train as a whole, without a phase of the "
+                f"classifier alone: leave it at {ignored}"
+            )
+
+
+def _check_halving(request: Request, epochs: int) -> None:
+    """RequestError: successive halving that gives up nothing."""
+    if not request.min_epochs and request.reduction != _REDUCTION:
+        raise RequestError(f"reduction {request.reduction} goes with min_epochs, before which no training is given up")
+    if request.min_epochs >= epochs:
+        raise RequestError(
+            f"min_epochs is {request.min_epochs} and trainings have {counted(epochs, 'epoch')}, so that none would be "
+            "given up: give fewer, or 0"
+        )
 
 
 def _described(baseline: str | Architecture, resolution: int | None) -> dict[str, Any]:
@@ -176,17 +220,17 @@ def _rule(name: str, shares: Sequence[float] | None) -> Rule:
 
 
 def _check_bases(bases: Sequence[Sequence[float]]) -> None:
-    if len(set(bases)) < len(bases):
-        raise RequestError(f"bases are {list(bases)}; each must be given once")
     for base in bases:
         if len(base) != 2:
             raise RequestError(f"base is {list(base)!r:.60}; it must be two multipliers, of depth and of resolution")
         for axis, value in zip(("depth", "resolution"), base, strict=True):
             check_number(f"{axis} of base {list(base)!r:.60}", value, lambda x: 1 <= x <= 100, "lie in [1, 100]")
+    if len({f"{depth:g},{resolution:g}" for depth, resolution in bases}) < len(bases):  # their lines are called so
+        raise RequestError(f"bases are {list(bases)}; each must be given once, in six digits at most")
 
 
 def _check_numbers(name: str, values: Sequence[float], above: float, most: float) -> None:
-    if not values or len(set(values)) < len(values):
-        raise RequestError(f"{name} is {list(values)}; it must be one or more different numbers")
     for value in values:
         check_number(name, value, lambda x: above < x <= most, f"lie in ({above}, {most}]")
+    if not values or len({f"{value:g}" for value in values}) < len(values):  # groups are called so
+        raise RequestError(f"{name} is {list(values)}; it must be one or more different numbers, of six digits at most")

@@ -42,7 +42,7 @@ def write_results(
         RequestError: too few trainings came to an end.
         FailureError: a file cannot be written.
     """
-    model = accuracy_model(outcomes)
+    model = accuracy_model(outcomes, request.baseline_in_words)
     made = _made(request, plan.notes, command)
     try:
         if request.kind == "coefficients":
@@ -62,8 +62,10 @@ def write_results(
     return result
 
 
-def accuracy_model(outcomes: Sequence[Outcome]) -> AccuracyModel | None:
+def accuracy_model(outcomes: Sequence[Outcome], baseline: str | None = None) -> AccuracyModel | None:
     """How accuracy grows with the realised size of each axis; :mod:`compoundnet.scaling.accuracy` tells the form.
+
+    ``baseline`` is what was scaled, in words.
 
     Trials that were stopped early count with what their ends were drawn to be on average. None where that is
     not known of all of them, or where there are too few networks, or all of one size.
@@ -74,7 +76,8 @@ def accuracy_model(outcomes: Sequence[Outcome]) -> AccuracyModel | None:
     ends = [[*network.values, *map(float, map(np.mean, network.estimates))] for network in networks]
     sizes = [Multipliers(*network.tags["effective"]) for network in networks]
     try:
-        return fit(sizes, [float(np.mean(e)) for e in ends], [float(max(1, len(n.values))) for n in networks])
+        accuracies, weights = [float(np.mean(e)) for e in ends], [float(max(1, len(n.values))) for n in networks]
+        return fit(sizes, accuracies, weights, baseline=baseline)
     except RequestError:  # it says that there are too few
         return None
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from compoundnet.architecture import Architecture
-from compoundnet.baselines import FactoryBaseline, open_baseline
+from compoundnet.baselines import open_baseline
 from compoundnet.data import Dataset, Split, open_dataset, subset
 from compoundnet.errors import FailureError, RequestError
 from compoundnet.run import RunFolder
@@ -41,9 +41,16 @@ class Prepared:
 
 
 def read_data(data: str, train_images: int | None, val_images: int | None, observer: Observer) -> Dataset:
-    """The images of a study. RequestError: there are none to learn from or to judge by, or all of one class."""
+    """The images of a study.
+
+    Raises:
+        RequestError: none to learn from or to judge by, all of one class, or a class without any to learn from.
+    """
     whole = open_dataset(data, progress=counting(observer, "reading images"))
     part = subset(whole, train=train_images, val=val_images)
+    present = set(part.train.labels)
+    if lacking := [name for i, name in enumerate(part.classes) if i not in present]:
+        raise RequestError(f"{data!r} has no images of {', '.join(lacking)} for training; add some, or leave it out")
     _check_classes(data, "training", part.train)
     _check_classes(data, "validation", part.val)
     return part
@@ -72,12 +79,11 @@ def prepare(
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
         workers=workers,
     )
-    try_conditions(conditions)
+    notes = try_conditions(conditions)
     first = conditions.recipe.seed
     plan = _PLANS[request.kind](request, baseline, range(first, first + request.seeds))
-    if isinstance(baseline, FactoryBaseline):
-        plan = replace(plan, notes=(*plan.notes, baseline.caution))
-    return Prepared(request=request, plan=plan, conditions=conditions)
+    cautions = (baseline.caution,) if baseline.caution else ()
+    return Prepared(request=request, plan=replace(plan, notes=(*notes, *plan.notes, *cautions)), conditions=conditions)
 
 
 def carry_out(

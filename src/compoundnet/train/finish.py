@@ -2,7 +2,7 @@
 
 import torch
 
-from compoundnet.cost import cost
+from compoundnet.costs import cost
 from compoundnet.evaluate import (
     Evaluation,
     Mistake,
@@ -12,7 +12,8 @@ from compoundnet.evaluate import (
     write_report,
 )
 from compoundnet.evaluate.inference import outputs
-from compoundnet.nn import Network, folded
+from compoundnet.nn import folded
+from compoundnet.nn.comparators import AnyModule
 from compoundnet.train.job import RunJob
 from compoundnet.train.loop import check_logits
 from compoundnet.train.record import make_record, splits
@@ -20,7 +21,7 @@ from compoundnet.train.record import make_record, splits
 __all__ = ["finish"]
 
 
-def finish(network: Network, job: RunJob) -> None:
+def finish(network: AnyModule, job: RunJob) -> None:
     """Evaluate the held-out splits; write the model, the report and, last, the record that says it is finished."""
     evaluations, mistakes = _judge(network, job)
     record = make_record(job, "finished", evaluations={name: e.to_json() for name, e in evaluations.items()})
@@ -42,7 +43,7 @@ def finish(network: Network, job: RunJob) -> None:
     job.folder.write_record(record)
 
 
-def _judge(network: Network, job: RunJob) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
+def _judge(network: AnyModule, job: RunJob) -> tuple[dict[str, Evaluation], tuple[Mistake, ...]]:
     """Evaluations, test before validation, and the mistakes of the first."""
     fast = folded(network).to(memory_format=torch.channels_last)
     plan, evaluations, mistakes = job.plan, {}, []

@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from compoundnet.data import Split, seed_for
 from compoundnet.errors import StoppedError
 from compoundnet.evaluate.inference import outputs
-from compoundnet.nn import Network, folded
+from compoundnet.nn import folded
+from compoundnet.nn.comparators import AnyModule
 from compoundnet.train.checkpoint import read_checkpoint, write_checkpoint
 from compoundnet.train.job import Job
 from compoundnet.train.progress import Epoch
@@ -34,7 +35,7 @@ class _Features(NamedTuple):
     y: Tensor
 
 
-def train_classifier(network: Network, job: Job) -> float | None:
+def train_classifier(network: AnyModule, job: Job) -> float | None:
     """Train the classifier of ``network`` on its frozen features; the validation accuracy it reaches, if there is one.
 
     Writes the epochs' rows to metrics.jsonl. What was done before a stop is not done again.
@@ -58,7 +59,7 @@ def train_classifier(network: Network, job: Job) -> float | None:
     return reached
 
 
-def _features(network: Network, job: Job, split: Split, name: str) -> _Features:
+def _features(network: AnyModule, job: Job, split: Split, name: str) -> _Features:
     """Features of every image as evaluation sees it, from the chunks on disk as far as they are there."""
     plan = job.plan
     fast = folded(network).to(memory_format=torch.channels_last)
@@ -79,7 +80,7 @@ def _features(network: Network, job: Job, split: Split, name: str) -> _Features:
     return _Features(torch.cat(found), torch.tensor(split.labels))
 
 
-def _epochs(network: Network, train: _Features, val: _Features | None, job: Job) -> Iterator[dict[str, Any]]:
+def _epochs(network: AnyModule, train: _Features, val: _Features | None, job: Job) -> Iterator[dict[str, Any]]:
     """Train the classifier, with a row of metrics after each epoch; at the end it is in ``network``.
 
     Multinomial logistic regression by AdamW from zero weights; seeded by the recipe alone.

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from compoundnet.architecture import Architecture
 from compoundnet.data import Dataset
 from compoundnet.errors import StoppedError
 from compoundnet.run import RunFolder
 from compoundnet.train.plan import Plan
 from compoundnet.train.progress import Advance, Observer
 from compoundnet.weights import Weights
+from compoundnet.zoo import AnyNetwork
 
 __all__ = ["Job", "RunJob"]
 
@@ -42,5 +42,5 @@ class Job:
 class RunJob(Job):
     """A job that leaves a whole run folder: what is trained, and from what, belong to it."""
 
-    architecture: Architecture
+    architecture: AnyNetwork
     weights: Weights | None

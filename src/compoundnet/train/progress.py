@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
 from compoundnet.run import RunFolder
@@ -77,11 +78,26 @@ def console() -> Iterator[Observer]:
 
 
 @contextmanager
+def _tensorboard_alone() -> Iterator[None]:
+    """Inside, TensorBoard finds no TensorFlow: it would import it, many seconds of work, to write files here."""
+    stub = "tensorboard.compat.notf"  # by which TensorBoard itself is told so
+    if "tensorflow" in sys.modules or stub in sys.modules:
+        yield
+        return
+    sys.modules[stub] = ModuleType(stub)
+    try:
+        yield
+    finally:
+        del sys.modules[stub]
+
+
+@contextmanager
 def tensorboard(folder: RunFolder, from_epoch: int) -> Iterator[Observer]:
     """The numbers of every epoch as TensorBoard scalars; those a resumed training repeats replace the first ones."""
-    from torch.utils.tensorboard import SummaryWriter
+    with _tensorboard_alone():
+        from torch.utils.tensorboard import SummaryWriter
 
-    writer: Any = SummaryWriter(str(folder.tensorboard_folder), purge_step=from_epoch)
+        writer: Any = SummaryWriter(str(folder.tensorboard_folder), purge_step=from_epoch)
 
     def observe(event: Event) -> None:
         if isinstance(event, Epoch):

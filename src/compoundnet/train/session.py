@@ -11,12 +11,11 @@ from typing import Literal
 import torch
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture
 from compoundnet.checks import check_outside
 from compoundnet.data import Dataset, open_dataset
 from compoundnet.errors import FailureError, RequestError, StoppedError
 from compoundnet.files import write_atomically
-from compoundnet.nn import Network, build
+from compoundnet.nn.comparators import AnyModule, build_network
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.run import RunFolder
 from compoundnet.train.finish import finish
@@ -27,7 +26,9 @@ from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Advance, Event, Note, Observer, silent, tensorboard
 from compoundnet.train.recipe import RECIPES, Recipe
 from compoundnet.train.record import changes_since, make_record, matching_record
-from compoundnet.weights import Weights, apply_weights, read_weights
+from compoundnet.weights import Weights, apply_weights
+from compoundnet.weights.comparators import read_any_weights
+from compoundnet.zoo import AnyNetwork, Comparator
 
 __all__ = ["train"]
 
@@ -35,8 +36,8 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def train(
-    architecture: Architecture | str,
-    data: str | Path,
+    architecture: AnyNetwork | str,
+    data: str | Path | Dataset,
     output: str | Path,
     *,
     weights: str | Path | None = None,
@@ -49,8 +50,9 @@ def train(
 ) -> RunFolder:
     """Train ``architecture`` on ``data`` and leave everything in the run folder ``output``.
 
-    Without a recipe: ``finetune`` from weights, ``scratch`` without. If ``output`` holds the same
-    training, unfinished, it goes on from its checkpoint, bit for bit; finished, nothing is done.
+    ``data`` may be opened already. Without a recipe: ``finetune`` from weights, ``scratch`` without.
+    If ``output`` holds the same training, unfinished, it goes on from its checkpoint, bit for bit;
+    finished, nothing is done.
     ``stop`` is asked at every step.
 
     Raises:
@@ -58,11 +60,11 @@ def train(
         FailureError: the training went wrong (a loss that is no number, a full disk).
         StoppedError: ``stop`` said so; the same call goes on.
     """
-    dataset = _read(data, output, on_bad, observer, stop)
-    base = zoo.architecture(architecture) if isinstance(architecture, str) else architecture
+    dataset = data if isinstance(data, Dataset) else _read(data, output, on_bad, observer, stop)
+    base = zoo.network(architecture) if isinstance(architecture, str) else architecture
     recipe = recipe or RECIPES["scratch" if weights is None else "finetune"]
     arch = _fitted(base, dataset, recipe)
-    initial = None if weights is None else read_weights(weights, arch)
+    initial = None if weights is None else read_any_weights(weights, arch)
     prepared, origin = _preprocessing(base, initial)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     job = RunJob(
@@ -80,7 +82,7 @@ def train(
         return job.folder
     for bad in dataset.bad:
         observer(Note(f"skipped {bad.file}: {bad.reason}"))
-    for text in (*dataset.notes, *origin, *job.plan.notes, *changes_since(record)):
+    for text in (*dataset.notes, *origin, *_ignored(base, recipe), *job.plan.notes, *changes_since(record)):
         observer(Note(text))
     try:
         _carry_out(job, new="status" not in record)
@@ -104,19 +106,27 @@ def _read(
     return open_dataset(data, on_bad=on_bad, progress=reading)
 
 
-def _fitted(base: Architecture, dataset: Dataset, recipe: Recipe) -> Architecture:
-    """The architecture for the data's classes, with the recipe's rates."""
+def _fitted(base: AnyNetwork, dataset: Dataset, recipe: Recipe) -> AnyNetwork:
+    """The network for the data's classes, with the recipe's rates."""
     if base.in_channels != 3:
         raise RequestError(f"{base.name} takes {base.in_channels} channels; images are read as 3 (RGB)")
-    return replace(
-        base,
-        classes=len(dataset.classes),
-        dropout=base.dropout if recipe.dropout is None else recipe.dropout,
-        drop_path=base.drop_path if recipe.drop_path is None else recipe.drop_path,
-    )
+    dropout = base.dropout if recipe.dropout is None else recipe.dropout
+    fitted = replace(base, classes=len(dataset.classes), dropout=dropout)
+    if isinstance(fitted, Comparator):
+        if recipe.resolution is not None:
+            fitted.check_side("recipe resolution", recipe.resolution)
+        return fitted
+    return replace(fitted, drop_path=fitted.drop_path if recipe.drop_path is None else recipe.drop_path)
 
 
-def _preprocessing(base: Architecture, weights: Weights | None) -> tuple[Preprocessing, list[str]]:
+def _ignored(network: AnyNetwork, recipe: Recipe) -> list[str]:
+    """A note on a setting that means nothing to the network."""
+    if not isinstance(network, Comparator) or not recipe.drop_path:
+        return []
+    return [f"{network.name} has no stochastic depth: the recipe's drop_path of {recipe.drop_path:g} is not used"]
+
+
+def _preprocessing(base: AnyNetwork, weights: Weights | None) -> tuple[Preprocessing, list[str]]:
     """That of the weights; where they record none, that of the published network, with a note that says so."""
     if weights is None:
         return zoo.preprocessing(base), []
@@ -129,9 +139,9 @@ def _preprocessing(base: Architecture, weights: Weights | None) -> tuple[Preproc
     ]
 
 
-def _sized(prepared: Preprocessing, base: Architecture) -> Preprocessing:
+def _sized(prepared: Preprocessing, base: AnyNetwork) -> Preprocessing:
     """At the record's resolution for a published network; at its own for one that was scaled or changed."""
-    known = base.name in zoo.list_architectures() and zoo.architecture(base.name).resolution == base.resolution
+    known = base.name in zoo.list_networks() and zoo.network(base.name).resolution == base.resolution
     return prepared if known else replace(prepared, resolution=base.resolution)
 
 
@@ -173,16 +183,16 @@ def _reproducible() -> Iterator[None]:
         torch.set_rng_state(state)
 
 
-def _initial_network(job: RunJob) -> Network:
+def _initial_network(job: RunJob) -> AnyModule:
     torch.manual_seed(job.plan.recipe.seed)
-    network = build(job.architecture)
+    network = build_network(job.architecture)
     if job.weights is not None:
         apply_weights(network, job.weights)
-    placed: Network = network.to(job.plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed: AnyModule = network.to(job.plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
 
 
-def _head_is_enough(network: Network, job: RunJob) -> bool:
+def _head_is_enough(network: AnyModule, job: RunJob) -> bool:
     """Train the classifier alone; whether a small set needs no more."""
     reached, recipe, images = train_classifier(network, job), job.plan.recipe, len(job.dataset.train)
     if reached is None or reached < recipe.head_is_enough or images >= recipe.small_set:

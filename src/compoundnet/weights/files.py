@@ -1,10 +1,10 @@
-"""Reading a safetensors file that may be anything: every way in which it can be bad has its own line."""
+"""Reading a weights file that may be anything: every way in which it can be bad has its own line."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,7 +13,18 @@ from torch import Tensor
 from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
 
-__all__ = ["LABELS_KEY", "PREPROCESSING_KEY", "Recorded", "read_record", "read_tensors"]
+__all__ = [
+    "LABELS_KEY",
+    "PREPROCESSING_KEY",
+    "Normalization",
+    "Recorded",
+    "Stored",
+    "first_bytes",
+    "number",
+    "read_record",
+    "read_tensors",
+    "refuse_pickle",
+]
 
 PREPROCESSING_KEY = "compoundnet.preprocessing"
 """Metadata key of a safetensors file: ``Preprocessing.to_json()`` as JSON text."""
@@ -22,7 +33,8 @@ LABELS_KEY = "compoundnet.labels"
 """Metadata key of a safetensors file: the class names as a JSON list of strings."""
 
 _PICKLES = {".pth", ".pt", ".bin", ".ckpt", ".pkl"}
-_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # zip archive; pickle protocols
+# A zip archive; pickle protocols 2 to 5.
+_PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,21 @@ class Recorded:
     labels: tuple[str, ...] | None = None
 
 
+class Normalization(NamedTuple):
+    """The numbers of a layer that normalises the input, one a channel, of images of 0..1."""
+
+    mean: tuple[float, ...]
+    variance: tuple[float, ...]
+
+
+class Stored(NamedTuple):
+    """What a file holds: tensors in torch's order of axes, texts about them, and a normalisation if it has a layer."""
+
+    tensors: dict[str, Tensor]
+    texts: Mapping[str, str]
+    normalization: Normalization | None = None
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """The tensors (floating ones as float32) and the metadata of a safetensors file.
 
@@ -40,7 +67,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         RequestError: no such file, a folder, empty, a pickle (never loaded: it could run code), not
             safetensors, truncated, integers where numbers should be, or NaN or infinity inside.
     """
-    _refuse(path)
+    refuse_pickle(path, first_bytes(path))
     try:
         with safe_open(path, framework="pt") as stored:
             state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  # it is no mapping
@@ -49,7 +76,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise RequestError(f"{path} is not a safetensors file, or it is truncated: {error}") from error
     except OSError as error:
         raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from error
-    return {name: _number(tensor, name, path) for name, tensor in state.items()}, metadata
+    return {name: number(tensor, name, str(path)) for name, tensor in state.items()}, metadata
 
 
 def read_record(path: Path, metadata: Mapping[str, str]) -> Recorded:
@@ -82,20 +109,32 @@ def _recorded(record: Any, source: str) -> Recorded:
     return Recorded(prepared, None if labels is None else tuple(labels))
 
 
-def _refuse(path: Path) -> None:
+def first_bytes(path: Path) -> bytes:
+    """The first 8 bytes; RequestError where there is no such file, a folder (said: what to give), or nothing in it."""
     if path.is_dir():
-        inside = sorted(path.glob("*.safetensors"))
-        advice = f"give {inside[0]}" if inside else "give a .safetensors file"
-        raise RequestError(f"weights {path} is a folder; {advice}")
+        raise RequestError(f"weights {path} is a folder; give {_inside(path) or 'a .safetensors file'}")
     try:
         with path.open("rb") as stream:
-            start = stream.read(4)
+            start = stream.read(8)
     except OSError as error:
         raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from error
     if not start:
         raise RequestError(f"weights {path} is empty (0 bytes); copy or download it again")
+    return start
+
+
+def refuse_pickle(path: Path, start: bytes) -> None:
+    """Raise RequestError for what torch.save or pickle writes, by its name or its first bytes; it is not opened."""
     if path.suffix.lower() in _PICKLES or start.startswith(_PICKLE_STARTS):
         raise RequestError(f"weights {path} is a pickle, which can run code; convert it: {_convert(path)}")
+
+
+def _inside(folder: Path) -> Path | None:
+    """The weights in a folder, where one can say which; TensorFlow's checkpoints lack their ``.index``."""
+    for pattern in ("*.safetensors", "*.keras", "*.h5", "*.index"):
+        if found := sorted(folder.glob(pattern)):
+            return found[0].with_suffix("") if pattern == "*.index" else found[0]
+    return None
 
 
 def _convert(path: Path) -> str:
@@ -108,15 +147,17 @@ def _convert(path: Path) -> str:
     return f'python -c "{code}"'
 
 
-def _number(tensor: Tensor, name: str, path: Path) -> Tensor:
-    """Floating tensors as float32 and finite; only a count may be an integer."""
+def number(tensor: Tensor, name: str, source: str) -> Tensor:
+    """Floating tensors as float32 and finite; only a count may be an integer. RequestError otherwise."""
     if not tensor.is_floating_point():
         if tensor.ndim:
-            raise RequestError(f"{path}: {name} holds {tensor.dtype}, not floating-point numbers; dequantise it first")
+            raise RequestError(
+                f"{source}: {name} holds {tensor.dtype}, not floating-point numbers; dequantise it first"
+            )
         return tensor
     tensor = tensor.to(torch.float32)
     if not torch.isfinite(tensor).all():
-        raise RequestError(f"{path}: {name} has NaN or infinity in it; the file is damaged or its training diverged")
+        raise RequestError(f"{source}: {name} has NaN or infinity in it; the file is damaged or its training diverged")
     return tensor
 
 

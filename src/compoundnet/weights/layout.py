@@ -1,53 +1,74 @@
 """The names and shapes that a state dict must have, and what a wrong one looks like."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
+from compoundnet.cost import cost
 from compoundnet.errors import RequestError
 from compoundnet.nn import build
+from compoundnet.weights import resnet
 
-__all__ = ["CLASSIFIER", "LAYOUTS", "Layout", "check", "detect", "expected_shapes", "stored_variant"]
+__all__ = [
+    "CLASSIFIER",
+    "LAYOUTS",
+    "Layout",
+    "check",
+    "detect",
+    "expected_shapes",
+    "few",
+    "looks_like",
+    "stored_variant",
+]
 
 CLASSIFIER = ("classifier.weight", "classifier.bias")
-"""The classifier's names, the same in both layouts. Both may be absent: then it is a backbone."""
+"""The classifier's names in our layout and in timm's. Both may be absent: then it is a backbone."""
 
 _NAMES_SHOWN = 3
+_STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class Layout(NamedTuple):
-    """The keys by which a layout is known: the stem's kernel, the head's kernel, the folder of the blocks."""
+    """The stem's kernel and the classifier in a layout, and what else, if anything, must be there to know it by."""
 
     stem: str
-    head: str
-    blocks: str
+    classifier: tuple[str, str] = CLASSIFIER
+    mark: str = ""
 
 
 LAYOUTS = {
-    "compoundnet": Layout("stem.conv.weight", "head.conv.weight", "stages"),
-    "timm": Layout("conv_stem.weight", "conv_head.weight", "blocks"),
+    "compoundnet": Layout("stem.conv.weight"),
+    "timm": Layout("conv_stem.weight"),
+    "torchvision": Layout(
+        "features.0.0.weight", ("classifier.1.weight", "classifier.1.bias"), "features.1.0.block.0.0.weight"
+    ),
+    "lukemelas": Layout("_conv_stem.weight", ("_fc.weight", "_fc.bias")),
+    "keras": Layout("stem_conv.weight", ("predictions.weight", "predictions.bias")),
+    "keras by class": Layout("conv2d.weight", ("dense.weight", "dense.bias"), "depthwise_conv2d.weight"),
+    "tensorflow": Layout("stem/conv2d.weight", ("head/dense.weight", "head/dense.bias")),
+    "resnet": Layout("conv1.weight", resnet.CLASSIFIER, "layer1.0.conv1.weight"),
+    "resnet, deep stem": Layout("conv1.0.weight", resnet.CLASSIFIER, "layer1.0.conv1.weight"),
 }
+"""Every layout that is read, by name. Those of Keras and TensorFlow are as their files' readers name the tensors."""
 
 
-def detect(state: Mapping[str, Tensor], source: str) -> Literal["compoundnet", "timm"]:
-    """Whose names these are; RequestError, with some of the names, if nobody's that is known here."""
-    if LAYOUTS["compoundnet"].stem in state:
-        return "compoundnet"
-    if LAYOUTS["timm"].stem in state:
-        return "timm"
+def detect(state: Mapping[str, Tensor], source: str) -> str:
+    """Whose names these are, a key of ``LAYOUTS``; RequestError, with some of the names, if nobody's that is known."""
+    for name, layout in LAYOUTS.items():
+        if layout.stem in state and (not layout.mark or layout.mark in state):
+            return name
     wanted = " or ".join(f"{layout.stem} ({name})" for name, layout in LAYOUTS.items())
-    raise RequestError(f"{source} is in no layout known here: it has {_few(state)}, but no {wanted}")
+    raise RequestError(f"{source} is in no layout known here: it has {few(state)}, but no {wanted}")
 
 
 def stored_variant(arch: Architecture, state: Mapping[str, Tensor], layout: Layout) -> Architecture:
     """``arch`` with the classes and in_channels that a file has, in which it may differ; ``state`` in ``layout``."""
-    classifier, stem = state.get(CLASSIFIER[0]), state.get(layout.stem)
+    classifier, stem = state.get(layout.classifier[0]), state.get(layout.stem)
     classes = len(classifier) if classifier is not None and classifier.ndim == 2 else 0
     in_channels = stem.shape[1] if stem is not None and stem.ndim == 4 else 0
     return replace(arch, classes=classes or arch.classes, in_channels=in_channels or arch.in_channels)
@@ -59,14 +80,20 @@ def expected_shapes(arch: Architecture) -> dict[str, torch.Size]:
         return {name: tensor.shape for name, tensor in build(arch).state_dict().items()}
 
 
-def check(state: Mapping[str, Tensor], expected: Mapping[str, torch.Size], arch: str, source: str) -> None:
+def check(
+    state: Mapping[str, Tensor],
+    expected: Mapping[str, torch.Size],
+    arch: str,
+    source: str,
+    classifier: tuple[str, str] = CLASSIFIER,
+) -> None:
     """Raise RequestError unless ``state`` has exactly the expected names and shapes.
 
-    Batch counts may be absent (other frameworks have none), and so may the classifier, as a whole.
+    Batch counts may be absent (other frameworks have none), and so may the ``classifier``, as a whole.
     """
     optional = {name for name in expected if name.endswith("num_batches_tracked")}
-    if not any(name in state for name in CLASSIFIER):
-        optional |= set(CLASSIFIER)
+    if not any(name in state for name in classifier):
+        optional |= set(classifier)
     missing = [name for name in expected if name not in state and name not in optional]
     unexpected = [name for name in state if name not in expected]
     wrong = [
@@ -75,30 +102,29 @@ def check(state: Mapping[str, Tensor], expected: Mapping[str, torch.Size], arch:
         if name in expected and tensor.shape != expected[name]
     ]
     groups = (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong))
-    found = [f"{len(names)} {group} ({_few(names)})" for group, names in groups if names]
+    found = [f"{len(names)} {group} ({few(names)})" for group, names in groups if names]
     if found:
-        like = _looks_like(state)
-        advice = f"; it looks like {' or '.join(like)}" if like and arch not in like else ""
-        raise RequestError(f"{source} does not fit {arch}: {', '.join(found)}{advice}")
+        raise RequestError(f"{source} does not fit {arch}: {', '.join(found)}{looks_like(state, arch, classifier)}")
 
 
-def _few(names: Iterable[str]) -> str:
+def few(names: Iterable[str]) -> str:
+    """Some of the names, for people, and how many more there are."""
     names = list(names)
     rest = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return (", ".join(names[:_NAMES_SHOWN]) or "nothing") + rest
 
 
-def _looks_like(state: Mapping[str, Tensor]) -> list[str]:
-    """The zoo's architectures with this stem, this head and these numbers of blocks."""
-    found = [_signature(state, layout) for layout in LAYOUTS.values() if layout.stem in state]
-    archs = map(zoo.architecture, zoo.list_architectures())
-    return [a.name for a in archs if ([a.stem], [a.head] if a.head else [], [s.repeats for s in a.stages]) in found]
+def looks_like(state: Mapping[str, Tensor], arch: str, classifier: tuple[str, str]) -> str:
+    """The end of an error: the zoo's architectures, if not ``arch``, with as many parameters before the classifier.
+
+    No two networks there have the same number but twins, which differ in padding, norm or resolution alone.
+    """
+    own = (name for name in state if name not in classifier and not name.endswith(_STATISTICS))
+    count = sum(state[name].numel() for name in own)
+    like = [name for name in zoo.list_architectures() if _before_classifier(zoo.architecture(name)) == count]
+    return f"; it looks like {' or '.join(like)}" if like and arch not in like else ""
 
 
-def _signature(state: Mapping[str, Tensor], layout: Layout) -> tuple[list[int], list[int], list[int]]:
-    """Channels of the stem, those of the head if there is one, and the number of blocks in each stage."""
-    places = {m.groups() for name in state if (m := re.match(rf"{layout.blocks}\.(\d+)\.(\d+)\.", name))}
-    stages = sorted({int(stage) for stage, _ in places})
-    repeats = [sum(int(stage) == i for stage, _ in places) for i in stages]
-    stem, head = (list(state[name].shape[:1]) if name in state else [] for name in (layout.stem, layout.head))
-    return stem, head, repeats
+def _before_classifier(arch: Architecture) -> int:
+    one, two = (int(cost(replace(arch, classes=classes)).params) for classes in (1, 2))
+    return one - (two - one)

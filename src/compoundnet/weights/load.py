@@ -13,15 +13,16 @@ from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
-from compoundnet.weights import hub, registry, timm
-from compoundnet.weights.files import Recorded, read_record, read_tensors
-from compoundnet.weights.layout import CLASSIFIER, LAYOUTS, check, detect, expected_shapes, stored_variant
+from compoundnet.weights import hub, keras, registry
+from compoundnet.weights.adapters import to_ours
+from compoundnet.weights.files import Recorded, Stored, read_record
+from compoundnet.weights.layout import CLASSIFIER, LAYOUTS, check, detect
+from compoundnet.weights.opening import is_file, open_weights
 
 __all__ = ["Applied", "Weights", "adapt_input", "apply_weights", "read_weights"]
 
 _STEM = LAYOUTS["compoundnet"].stem
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_FILE_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".pkl", ".h5", ".onnx")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -50,29 +51,26 @@ class Applied:
 def read_weights(source: str | Path, arch: Architecture) -> Weights:
     """The weights that ``source`` names, in our layout and checked name by name against ``arch``.
 
-    ``source`` is ``"imagenet"`` or another tag of :func:`compoundnet.weights.find`, a ``.safetensors`` file in
-    compoundnet's or timm's layout (told apart by their names), or a hub id ``owner/name``. The file may have
-    other ``classes`` and ``in_channels`` than ``arch``, or no classifier; :func:`apply_weights` deals with it.
+    ``source`` is ``"imagenet"`` or another tag of :func:`compoundnet.weights.find`, a hub id ``owner/name``, or a
+    file: safetensors in compoundnet's, timm's, torchvision's or lukemelas' layout; ``.h5``, ``.weights.h5`` or
+    ``.keras`` of Keras' EfficientNets; or a checkpoint of the original code, by the name that its files share. Files
+    are told apart by their content, layouts by their names. A file may have other ``classes`` and ``in_channels``
+    than ``arch``, or no classifier; :func:`apply_weights` deals with it.
 
     Raises:
-        RequestError: nothing by that name, no network, a bad file, or the weights of another architecture.
+        RequestError: nothing by that name, no network, a bad file, the weights of another architecture, or of one
+            that pads or normalises otherwise; or a package is missing that reads the file.
     """
     path, text, known = _locate(source, arch)
-    tensors, metadata = read_tensors(path)
-    layout = detect(tensors, text)
-    stored = stored_variant(arch, tensors, LAYOUTS[layout])
-    if layout == "timm":
-        state = timm.to_ours(tensors, stored, text)
-    else:
-        check(tensors, expected_shapes(stored), arch.name, text)
-        state = tensors
-    recorded = Recorded(known.preprocessing) if known else read_record(path, metadata)
+    stored, sha256 = open_weights(path)
+    state = to_ours(stored.tensors, arch, detect(stored.tensors, text), text)
+    recorded = Recorded(known.preprocessing) if known else read_record(path, stored.texts)
     return Weights(
         state=state,
-        preprocessing=recorded.preprocessing,
+        preprocessing=recorded.preprocessing or _derived(stored, arch, text),
         labels=recorded.labels,
         source=text,
-        sha256=hub.sha256_of(path),
+        sha256=sha256,
     )
 
 
@@ -127,7 +125,7 @@ def _locate(source: str | Path, arch: Architecture) -> tuple[Path, str, registry
     if isinstance(source, str) and (text == registry.BEST or registry.matching(arch.name, text)):
         return _published(registry.find(arch.name, text))
     path = Path(text).expanduser()
-    if isinstance(source, Path) or text.endswith(_FILE_SUFFIXES) or path.exists():
+    if isinstance(source, Path) or is_file(text):
         return path, str(path), None
     if _HUB_ID.fullmatch(text):
         return _from_hub(text, arch)
@@ -146,6 +144,17 @@ def _from_hub(repository: str, arch: Architecture) -> tuple[Path, str, registry.
     if (home.padding, home.norm.eps) != (arch.padding, arch.norm.eps):  # shapes agree, the answers would not
         raise RequestError(f"{repository} needs the padding and norm of {home.name}; {arch.name} has other ones")
     return _published(record)
+
+
+def _derived(stored: Stored, arch: Architecture, source: str) -> Preprocessing | None:
+    """By the numbers of a normalisation that the file holds, if it holds one of three channels."""
+    normal = stored.normalization
+    if normal is None or (len(normal.mean), len(normal.variance)) != (3, 3):
+        return None
+    try:
+        return keras.preprocessing(normal.mean, normal.variance, arch)
+    except RequestError as error:
+        raise RequestError(f"{source}: of its normalisation, {error}") from error
 
 
 def _same_rows(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:

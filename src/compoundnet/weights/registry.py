@@ -1,26 +1,32 @@
 """Published weights as rows: where they lie and how their photographs were prepared.
 
-All of them are timm's (Wightman; Apache-2.0), ported from the original code (``tf_*``) or trained there.
-Architectures, tags, sizes, crops and means: timm aa4b585 ``timm/models/efficientnet.py``. Top-1 on
-ImageNet-1k at the row's evaluation size: ``results/results-imagenet.csv`` of the same commit.
+All of them are timm's (Wightman), ported from the original code (``tf_*``) or trained there, under Apache-2.0 where
+no row of ``_LICENCES`` says otherwise.
+Architectures, tags, sizes, crops and means: timm aa4b585 ``timm/models/efficientnet.py`` and ``mobilenetv3.py``.
+Top-1 on ImageNet-1k at the row's evaluation size: ``results/results-imagenet.csv`` of the same commit.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from compoundnet.errors import RequestError
-from compoundnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Crop, Preprocessing
+from compoundnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Crop, Interpolation, Preprocessing
+from compoundnet.weights.registry_resnet import ROWS
 
 __all__ = ["BEST", "RECORDS", "Record", "by_repository", "find", "matching", "published"]
 
 BEST = "imagenet"
-"""The tag of the best published top-1 with ImageNet's 1000 classes."""
+"""The tag of the best published top-1 with ImageNet's 1000 classes, free to use for any purpose."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One published set of weights. ``top1`` is in percent, None where there is no ImageNet-1k classifier."""
+    """One published set of weights.
+
+    ``top1`` is in percent, None where there is no ImageNet-1k classifier; ``classes`` 0 where there is none at all.
+    ``licence`` is an SPDX name in lower case, None where nobody says.
+    """
 
     architecture: str
     tag: str
@@ -29,6 +35,7 @@ class Record:
     train_resolution: int
     preprocessing: Preprocessing
     top1: float | None
+    licence: str | None = "apache-2.0"
     file: str = "model.safetensors"
     top1_source: str = "timm aa4b585 results/results-imagenet.csv"
 
@@ -36,15 +43,27 @@ class Record:
 _Triple = tuple[float, float, float]
 _HALF: _Triple = (0.5, 0.5, 0.5)
 
-# How the photographs were prepared: mean, deviation, crop.
-_STYLES: dict[str, tuple[_Triple, _Triple, Crop]] = {
-    "imagenet": (IMAGENET_MEAN, IMAGENET_STD, "center"),
-    "half": (_HALF, _HALF, "center"),
-    "squash": (_HALF, _HALF, "squash"),
-    "imagenet squash": (IMAGENET_MEAN, IMAGENET_STD, "squash"),
+# How the photographs were prepared: mean, deviation, crop, interpolation.
+_STYLES: dict[str, tuple[_Triple, _Triple, Crop, Interpolation]] = {
+    "imagenet": (IMAGENET_MEAN, IMAGENET_STD, "center", "bicubic"),
+    "imagenet bilinear": (IMAGENET_MEAN, IMAGENET_STD, "center", "bilinear"),
+    "half": (_HALF, _HALF, "center", "bicubic"),
+    "half bilinear": (_HALF, _HALF, "center", "bilinear"),
+    "squash": (_HALF, _HALF, "squash", "bicubic"),
+    "imagenet squash": (IMAGENET_MEAN, IMAGENET_STD, "squash", "bicubic"),
+    "0..1 bilinear": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "center", "bilinear"),
 }
 
-_CLASSES = {"in21k": 21843, "sw_in12k": 11821}  # all other tags: the 1000 of ImageNet-1k
+# All other tags: the 1000 of ImageNet-1k.
+_CLASSES = {"in21k": 21843, "sw_in12k": 11821, "miil_in21k": 11221, "bamboo": 0}
+_LICENCES = {
+    "tv_in1k": "bsd-3-clause",
+    "tv2_in1k": "bsd-3-clause",
+    "fb_ssl_yfcc100m_ft_in1k": "cc-by-nc-4.0",
+    "fb_swsl_ig1b_ft_in1k": "cc-by-nc-4.0",
+    "bamboo": None,
+}
+_FREE = ("apache-2.0", "bsd-3-clause")  # to use for any purpose
 
 # V1 ports, trained and evaluated at one size: size, crop fraction, top-1 by tag. ``ap`` is "half".
 _TF_V1: dict[str, tuple[int, float, dict[str, float]]] = {
@@ -93,14 +112,52 @@ _ROWS: tuple[tuple[str, str, int, int, float, str, float | None], ...] = (
     ("tf_efficientnetv2_l", "in21k_ft_in1k", 384, 480, 1.0, "squash", 86.802),
     ("tf_efficientnetv2_xl", "in21k", 384, 512, 1.0, "squash", None),
     ("tf_efficientnetv2_xl", "in21k_ft_in1k", 384, 512, 1.0, "squash", 86.754),
+    ("efficientnet_lite0", "ra_in1k", 224, 224, 0.875, "imagenet", 75.488),
+    ("tf_efficientnet_lite0", "in1k", 224, 224, 0.875, "half", 74.846),
+    ("tf_efficientnet_lite1", "in1k", 240, 240, 0.882, "half", 76.674),
+    ("tf_efficientnet_lite2", "in1k", 260, 260, 0.890, "half", 77.470),
+    ("tf_efficientnet_lite3", "in1k", 300, 300, 0.904, "half bilinear", 79.808),
+    ("tf_efficientnet_lite4", "in1k", 380, 380, 0.920, "half bilinear", 81.540),
+    ("efficientnet_es", "ra_in1k", 224, 224, 0.875, "imagenet", 78.100),
+    ("efficientnet_em", "ra2_in1k", 240, 240, 0.882, "imagenet", 79.256),
+    ("efficientnet_el", "ra_in1k", 300, 300, 0.904, "imagenet", 81.308),
+    ("tf_efficientnet_es", "in1k", 224, 224, 0.875, "half", 76.608),
+    ("tf_efficientnet_em", "in1k", 240, 240, 0.882, "half", 78.128),
+    ("tf_efficientnet_el", "in1k", 300, 300, 0.904, "half", 80.246),
+    ("tf_efficientnet_cc_b0_4e", "in1k", 224, 224, 0.875, "half", 77.324),
+    ("tf_efficientnet_cc_b0_8e", "in1k", 224, 224, 0.875, "half", 77.956),
+    ("tf_efficientnet_cc_b1_8e", "in1k", 240, 240, 0.882, "half", 79.318),
+    ("semnasnet_100", "rmsp_in1k", 224, 224, 0.875, "imagenet", 75.452),
+    ("mnasnet_100", "rmsp_in1k", 224, 224, 0.875, "imagenet", 74.672),
+    ("mnasnet_small", "lamb_in1k", 224, 224, 0.875, "imagenet", 66.204),
+    ("tinynet_a", "in1k", 192, 192, 0.875, "imagenet", 77.666),
+    ("tinynet_b", "in1k", 188, 188, 0.875, "imagenet", 74.946),
+    ("tinynet_c", "in1k", 184, 184, 0.875, "imagenet", 71.214),
+    ("tinynet_d", "in1k", 152, 152, 0.875, "imagenet", 66.936),
+    ("tinynet_e", "in1k", 106, 106, 0.875, "imagenet", 59.874),
+    ("mobilenetv1_100", "ra4_e3600_r224_in1k", 224, 256, 0.95, "half", 76.088),
+    ("mobilenetv2_100", "ra_in1k", 224, 224, 0.875, "imagenet", 72.910),
+    ("mobilenetv3_large_100", "ra_in1k", 224, 224, 0.875, "imagenet", 75.784),
+    ("mobilenetv3_large_100", "ra4_e3600_r224_in1k", 224, 256, 1.0, "half", 77.182),
+    ("mobilenetv3_large_100", "miil_in21k_ft_in1k", 224, 224, 0.875, "0..1 bilinear", 77.920),
+    ("mobilenetv3_large_100", "miil_in21k", 224, 224, 0.875, "0..1 bilinear", None),
+    ("mobilenetv3_small_100", "lamb_in1k", 224, 224, 0.875, "imagenet", 67.636),
+)
+
+# Those that the results of that commit leave out, with the top-1 of an earlier one.
+_EARLIER_ROWS: tuple[tuple[str, str, int, int, float, str, float | None], ...] = (
+    ("tf_mobilenetv3_large_100", "in1k", 224, 224, 0.875, "half bilinear", 75.516),
+    ("tf_mobilenetv3_small_100", "in1k", 224, 224, 0.875, "half bilinear", 67.918),
 )
 
 
 def _record(
     architecture: str, tag: str, train: int, resolution: int, crop: float, style: str, top1: float | None
 ) -> Record:
-    mean, std, mode = _STYLES[style]
-    prepared = Preprocessing(resolution=resolution, crop_fraction=crop, crop=mode, mean=mean, std=std)
+    mean, std, mode, interpolation = _STYLES[style]
+    prepared = Preprocessing(
+        resolution=resolution, crop_fraction=crop, crop=mode, interpolation=interpolation, mean=mean, std=std
+    )
     return Record(
         architecture=architecture,
         tag=tag,
@@ -109,6 +166,7 @@ def _record(
         train_resolution=train,
         preprocessing=prepared,
         top1=top1,
+        licence=_LICENCES.get(tag, "apache-2.0"),
     )
 
 
@@ -119,7 +177,13 @@ def _v1_records() -> Iterator[Record]:
             yield _record(f"tf_efficientnet_{size}", tag, resolution, resolution, crop, style, top1)
 
 
-RECORDS: tuple[Record, ...] = (*_v1_records(), *(_record(*row) for row in _ROWS))
+def _earlier_records() -> Iterator[Record]:
+    for row in _EARLIER_ROWS:
+        yield replace(_record(*row), top1_source="timm 0173a13 results/results-imagenet.csv")
+
+
+_NEWEST_ROWS = (*_ROWS, *ROWS)
+RECORDS: tuple[Record, ...] = (*_v1_records(), *(_record(*row) for row in _NEWEST_ROWS), *_earlier_records())
 """Every published set of weights for an architecture of the zoo."""
 
 
@@ -136,12 +200,13 @@ def by_repository(repository: str) -> Record | None:
 def matching(architecture: str, tag: str) -> list[Record]:
     """The records that ``tag`` names, best first: the one of exactly that tag, else those it is the beginning of.
 
-    Best is the highest top-1, and any ImageNet-1k classifier before any other.
+    Best is the highest top-1; any ImageNet-1k classifier comes before any other, and before those that are not free
+    to use for any purpose.
     """
     records = published(architecture)
     exact = [r for r in records if r.tag == tag]
     found = exact or [r for r in records if tag == BEST or r.tag.startswith(f"{tag}_")]
-    return sorted(found, key=lambda r: (r.classes == 1000, r.top1 or 0), reverse=True)
+    return sorted(found, key=lambda r: (r.classes == 1000, r.licence in _FREE, r.top1 or 0), reverse=True)
 
 
 def find(architecture: str, tag: str = BEST) -> Record:

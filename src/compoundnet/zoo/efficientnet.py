@@ -5,32 +5,13 @@ the original code, as the original weights need; the plain name pads symmetrical
 usual batch norm. All other fields are equal.
 """
 
-from dataclasses import replace
-from typing import NamedTuple
-
-from compoundnet.architecture import Architecture, Block, FusedMBConv, MBConv, Norm, Rounding, Stage
+from compoundnet.architecture import Architecture, FusedMBConv, MBConv, Norm, Rounding
 from compoundnet.preprocessing import Preprocessing
+from compoundnet.zoo.rows import HALF, TF_NORM, Coefficients, both_forms, stages, variant
 
-__all__ = ["ARCHITECTURES", "PREPROCESSING", "V1", "V2_B", "Coefficients"]
+__all__ = ["ARCHITECTURES", "PREPROCESSING", "V1", "V2_B"]
 
-
-class Coefficients(NamedTuple):
-    """How a published variant differs from its baseline: multipliers, pixels, rate, share of the image."""
-
-    width: float
-    depth: float
-    resolution: int
-    dropout: float
-    crop_fraction: float
-
-
-_TORCH_NORM = Norm(eps=1e-5, momentum=0.1)
-_V1_NORM = Norm(eps=1e-3, momentum=0.01)  # TensorFlow decay 0.99
 _V2_NORM = Norm(eps=1e-3, momentum=0.1)  # TensorFlow decay 0.9; automl efficientnetv2/hparams.py
-
-
-def _stages(rows: tuple[tuple[Block, int, int, int], ...]) -> tuple[Stage, ...]:
-    return tuple(Stage(block=b, channels=c, repeats=r, stride=s) for b, c, r, s in rows)
 
 
 def _mb(kernel: int, expansion: int) -> MBConv:
@@ -47,7 +28,7 @@ _B0 = Architecture(
     name="tf_efficientnet_b0",
     resolution=224,
     stem=32,
-    stages=_stages(
+    stages=stages(
         (
             (_mb(3, 1), 16, 1, 1),
             (_mb(3, 6), 24, 2, 2),
@@ -59,7 +40,7 @@ _B0 = Architecture(
         )
     ),
     head=1280,
-    norm=_V1_NORM,
+    norm=TF_NORM,
 )
 
 # tensorflow/tpu 7dc921f efficientnet_builder.py ``efficientnet_params``; crop size/(size+32) as released.
@@ -107,7 +88,7 @@ def _v2_base(name: str) -> Architecture:
         name=f"tf_efficientnetv2_{name}",
         resolution=resolution,
         stem=stem,
-        stages=_stages(tuple((b, c, r, s) for b, (r, c), s in zip(blocks, rows, _STRIDES, strict=False))),
+        stages=stages(tuple((b, c, r, s) for b, (r, c), s in zip(blocks, rows, _STRIDES, strict=False))),
         head=1280,
         norm=_V2_NORM,
         dropout=dropout,
@@ -115,22 +96,13 @@ def _v2_base(name: str) -> Architecture:
     )
 
 
-def _variant(base: Architecture, name: str, row: Coefficients) -> Architecture:
-    grown = base.scaled(depth=row.depth, width=row.width, name=name)
-    return replace(grown, resolution=row.resolution, dropout=row.dropout)
-
-
-def _symmetric(arch: Architecture) -> Architecture:
-    return replace(arch, name=arch.name.removeprefix("tf_"), padding="symmetric", norm=_TORCH_NORM)
-
-
 _TF = [
-    *(_variant(_B0, f"tf_efficientnet_{name}", row) for name, row in V1.items()),
-    *(_variant(_v2_base("b0"), f"tf_efficientnetv2_{name}", row) for name, row in V2_B.items()),
+    *(variant(_B0, f"tf_efficientnet_{name}", row) for name, row in V1.items()),
+    *(variant(_v2_base("b0"), f"tf_efficientnetv2_{name}", row) for name, row in V2_B.items()),
     *(_v2_base(name) for name in ("s", "m", "l", "xl")),
 ]
 
-ARCHITECTURES: dict[str, Architecture] = {arch.name: arch for tf in _TF for arch in (tf, _symmetric(tf))}
+ARCHITECTURES: dict[str, Architecture] = {arch.name: arch for tf in _TF for arch in both_forms(tf)}
 """Every variant, by name."""
 
 
@@ -140,9 +112,8 @@ def _preprocessing(arch: Architecture) -> Preprocessing:
     row = (V1 if family == "efficientnet" else V2_B).get(size)
     if row is not None:
         return Preprocessing(resolution=arch.resolution, crop_fraction=row.crop_fraction)
-    half = (0.5, 0.5, 0.5)  # (x - 128) / 128
-    return Preprocessing(
-        resolution=arch.resolution, crop_fraction=1.0, crop="squash", interpolation="bilinear", mean=half, std=half
+    return Preprocessing(  # (x - 128) / 128
+        resolution=arch.resolution, crop_fraction=1.0, crop="squash", interpolation="bilinear", mean=HALF, std=HALF
     )
 
 

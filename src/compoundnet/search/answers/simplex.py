@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
-    "AXES",
     "HEIGHT",
     "SHAPE_COLUMNS",
     "Floats",
@@ -18,8 +17,6 @@ __all__ = [
     "shape_terms",
     "to_plane",
 ]
-
-AXES = ("depth", "width", "resolution")
 
 Floats: TypeAlias = NDArray[np.float64]
 

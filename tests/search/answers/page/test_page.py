@@ -195,7 +195,7 @@ def test_the_page_has_the_figure_of_larger_bases() -> None:
     html = axes_page(compare(outcomes, bases=list(starts)), outcomes, title="t")
     text = Page(html).text
     for words in (
-        "Width pays more on the larger base than on the baseline at equal realised MACs; width at d2 r1.3 is",
+        "Of width on larger bases against width on the baseline at equal realised MACs: width at d2 r1.3 is",
         "Width alone on larger bases",
         "Each line begins at a base",
         "x4: width at d2 r1.3 beats width by",

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from compoundnet.errors import RequestError
+from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.axes import sentences
 from compoundnet.search.answers.axes.contrasts import BASELINE, LEVEL, Contrast, Row, contrast, row
 from compoundnet.search.answers.networks import Network, pool
 from compoundnet.search.answers.seeds import Noise, seed_noise
-from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.trials import Outcome
 
 __all__ = ["BASELINE", "AxesResult", "Place", "compare"]

@@ -12,6 +12,7 @@ import numpy as np
 
 from compoundnet.errors import RequestError
 from compoundnet.scaling import RULES, Rule
+from compoundnet.scaling.compound import COST_POWERS
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult, Comparison, Interval, Training
 from compoundnet.search.answers.coefficients.sentences import answer, doubt, warnings
 from compoundnet.search.answers.networks import Network, pool
@@ -100,13 +101,13 @@ def _with_intervals(result: CoefficientsResult, surface: Surface, place: Floats,
     low = np.minimum(np.quantile(maximisers, tails[0], axis=0), place)
     high = np.maximum(np.quantile(maximisers, tails[1], axis=0), place)
     shares = [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-    powers = (1.0, 0.5, 0.5)  # depth = s^e_d, but width and resolution s^(e / 2)
     factor = result.rule.factor
     return replace(
         result,
         shares_interval=tuple(shares),
         coefficients_interval=tuple(
-            Interval(*(factor ** (end * power) for end in ends)) for ends, power in zip(shares, powers, strict=True)
+            Interval(*(factor ** (end / power) for end in ends))
+            for ends, power in zip(shares, COST_POWERS, strict=True)
         ),
         region=_region(maximisers, place),
         published=tuple(_comparison(name, rule, surface, place, draws) for name, rule in RULES.items()),

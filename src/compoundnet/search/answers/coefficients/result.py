@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from compoundnet.scaling import Multipliers, Rule
+from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.networks import Network
-from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.answers.surface import Difference, Surface
 
 __all__ = ["LEVEL", "CoefficientsResult", "Comparison", "Interval", "Training", "network_row"]

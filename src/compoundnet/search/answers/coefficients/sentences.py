@@ -6,8 +6,9 @@ from statistics import median
 import numpy as np
 
 from compoundnet.scaling import Rule
+from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult, Interval, Training
-from compoundnet.search.answers.simplex import AXES, Floats, hull, inside, to_plane
+from compoundnet.search.answers.simplex import Floats, hull, inside, to_plane
 from compoundnet.search.answers.surface import Difference, Surface, fewest_networks
 from compoundnet.search.answers.wording import at_level, points, triple, whole
 from compoundnet.search.trials import UNEQUAL

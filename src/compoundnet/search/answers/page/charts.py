@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from compoundnet.errors import RequestError
 from compoundnet.evaluate.drawing import CONFIG, WIDTH_PX, chart, inline_svg, sound_text
 from compoundnet.files import write_atomically
+from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.axes import BASELINE, AxesResult
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult
 from compoundnet.search.answers.seeds import Noise, reach, seed_noise
-from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.answers.wording import triple
 from compoundnet.search.trials import Outcome
 

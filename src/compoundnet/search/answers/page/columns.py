@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.coefficients.result import Comparison
-from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.answers.wording import signed, triple
 from compoundnet.units import SPACE, human, human_bytes, percent, share_range
 

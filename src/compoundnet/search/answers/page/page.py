@@ -16,6 +16,7 @@ from compoundnet.errors import RequestError
 from compoundnet.evaluate.drawing import Figure, sound_text
 from compoundnet.evaluate.wording import breakable, settings
 from compoundnet.files import write_atomically
+from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.axes import AxesResult
 from compoundnet.search.answers.axes import sentences as axes_sentences
 from compoundnet.search.answers.axes.contrasts import LEVEL as AXES_LEVEL
@@ -25,7 +26,6 @@ from compoundnet.search.answers.networks import Network
 from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, svg
 from compoundnet.search.answers.page.columns import AXES_TABLE, CONTRASTS, NETWORKS, PUBLISHED, known
 from compoundnet.search.answers.page.triangle import triangle_chart
-from compoundnet.search.answers.simplex import AXES
 from compoundnet.search.answers.wording import at_level, triple, whole
 from compoundnet.search.trials import Outcome
 from compoundnet.units import SPACE, counted, percent

@@ -1,0 +1,77 @@
+"""Which kind of file it is, by its first bytes, and what it holds. Nothing in a file is ever run."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+from compoundnet.errors import RequestError
+from compoundnet.weights import hub, tensorflow
+from compoundnet.weights.files import Stored, first_bytes, read_tensors, refuse_pickle
+from compoundnet.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras
+
+__all__ = ["FILE_SUFFIXES", "Opened", "is_file", "open_weights"]
+
+FILE_SUFFIXES = (".safetensors", ".h5", ".hdf5", ".keras", ".index", ".pth", ".pt", ".bin", ".ckpt", ".pkl", ".onnx")
+"""What ends so is meant as a file, whether it is there or not."""
+
+_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+_KERAS_SUFFIXES = {".h5": "HDF5", ".hdf5": "HDF5", ".keras": "zip"}
+
+
+class Opened(NamedTuple):
+    """What a file holds, and the SHA-256 of it; of a checkpoint in several files, that of theirs in order."""
+
+    stored: Stored
+    sha256: str
+
+
+def is_file(text: str) -> bool:
+    """Whether a source of weights means a file, or a TensorFlow checkpoint by the name that its files share."""
+    path = Path(text).expanduser()
+    return text.endswith(FILE_SUFFIXES) or path.exists() or tensorflow.prefix_of(path) is not None
+
+
+def open_weights(path: Path) -> Opened:
+    """The tensors of a safetensors file, of Keras' three forms, or of a TensorFlow checkpoint, told apart by content.
+
+    Raises:
+        RequestError: no such file, a folder, empty, truncated, a pickle (never loaded: it could run code), another
+            format, or NaN or infinity inside.
+    """
+    if prefix := tensorflow.prefix_of(path):
+        sums = [hub.sha256_of(file) for file in tensorflow.checkpoint_files(prefix)]
+        return Opened(tensorflow.read_checkpoint(prefix), hashlib.sha256("".join(sums).encode()).hexdigest())
+    return Opened(_read(path, first_bytes(path)), hub.sha256_of(path))
+
+
+def _read(path: Path, start: bytes) -> Stored:
+    if start == _HDF5:
+        return read_h5(path)
+    if start.startswith(_ZIP):
+        members = _members(path)
+        if WEIGHTS_MEMBER in members:
+            return read_keras(path)
+        if not any(member.endswith("data.pkl") for member in members):
+            raise RequestError(f"{path} is a zip archive, but neither Keras' nor PyTorch's: it has no {WEIGHTS_MEMBER}")
+    refuse_pickle(path, start)
+    if (suffix := path.suffix.lower()) in _KERAS_SUFFIXES and not _may_be_safetensors(start):
+        raise RequestError(
+            f"{path} is not what its name says: it begins with {start!r}, not as {_KERAS_SUFFIXES[suffix]} does; "
+            "it is damaged, or another kind of file"
+        )
+    return Stored(*read_tensors(path))
+
+
+def _members(path: Path) -> list[str]:
+    """Names in a zip archive; of a damaged one, those that its name promises, so that its error is the right one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, OSError, NotImplementedError):
+        return [WEIGHTS_MEMBER if path.suffix.lower() == ".keras" else "data.pkl"]
+
+
+def _may_be_safetensors(start: bytes) -> bool:
+    """Whether it can be the length of a header, as 8 bytes, of up to the 100 MB that safetensors allows."""
+    return len(start) == 8 and int.from_bytes(start, "little") <= 100_000_000

@@ -1,0 +1,66 @@
+"""Published weights of ResNets and ResNet-RS as rows, in the form of those in :mod:`compoundnet.weights.registry`.
+
+Architectures, tags, sizes, crops, means, interpolation: timm aa4b585 ``timm/models/resnet.py``. Top-1 on ImageNet-1k
+at the row's evaluation size: ``results/results-imagenet.csv`` of the same commit; None where there is no classifier.
+``tv``: torchvision's own; ``fb``: not for commercial use.
+"""
+
+__all__ = ["ROWS"]
+
+ROWS: tuple[tuple[str, str, int, int, float, str, float | None], ...] = (
+    ("resnet18", "a1_in1k", 224, 288, 1.0, "imagenet", 73.164),
+    ("resnet18", "a2_in1k", 224, 288, 1.0, "imagenet", 72.364),
+    ("resnet18", "a3_in1k", 160, 224, 0.95, "imagenet", 68.250),
+    ("resnet18", "fb_ssl_yfcc100m_ft_in1k", 224, 224, 0.875, "imagenet bilinear", 72.636),
+    ("resnet18", "fb_swsl_ig1b_ft_in1k", 224, 224, 0.875, "imagenet bilinear", 73.286),
+    ("resnet18", "gluon_in1k", 224, 224, 0.875, "imagenet", 70.844),
+    ("resnet18", "tv_in1k", 224, 224, 0.875, "imagenet bilinear", 69.752),
+    ("resnet34", "a1_in1k", 224, 288, 1.0, "imagenet", 77.930),
+    ("resnet34", "a2_in1k", 224, 288, 1.0, "imagenet", 77.150),
+    ("resnet34", "a3_in1k", 160, 224, 0.95, "imagenet", 72.996),
+    ("resnet34", "bt_in1k", 224, 288, 0.95, "imagenet", 76.506),
+    ("resnet34", "gluon_in1k", 224, 224, 0.875, "imagenet", 74.574),
+    ("resnet34", "ra4_e3600_r224_in1k", 224, 288, 1.0, "half", 78.972),
+    ("resnet34", "tv_in1k", 224, 224, 0.875, "imagenet bilinear", 73.298),
+    ("resnet50", "a1_in1k", 224, 288, 1.0, "imagenet", 81.240),
+    ("resnet50", "a1h_in1k", 176, 224, 1.0, "imagenet", 80.654),
+    ("resnet50", "a2_in1k", 224, 288, 1.0, "imagenet", 80.774),
+    ("resnet50", "a3_in1k", 160, 224, 0.95, "imagenet", 78.052),
+    ("resnet50", "am_in1k", 224, 224, 0.875, "imagenet", 79.004),
+    ("resnet50", "b1k_in1k", 224, 288, 1.0, "imagenet", 80.708),
+    ("resnet50", "b2k_in1k", 224, 288, 1.0, "imagenet", 80.466),
+    ("resnet50", "bamboo", 224, 224, 1.0, "imagenet", None),
+    ("resnet50", "bt_in1k", 224, 288, 0.95, "imagenet", 79.652),
+    ("resnet50", "c1_in1k", 224, 288, 1.0, "imagenet", 80.928),
+    ("resnet50", "c2_in1k", 224, 288, 1.0, "imagenet", 80.862),
+    ("resnet50", "d_in1k", 224, 288, 1.0, "imagenet", 81.012),
+    ("resnet50", "fb_ssl_yfcc100m_ft_in1k", 224, 224, 0.875, "imagenet bilinear", 79.252),
+    ("resnet50", "fb_swsl_ig1b_ft_in1k", 224, 224, 0.875, "imagenet bilinear", 81.146),
+    ("resnet50", "gluon_in1k", 224, 224, 0.875, "imagenet", 77.580),
+    ("resnet50", "ra_in1k", 224, 288, 0.95, "imagenet", 79.864),
+    ("resnet50", "ram_in1k", 224, 288, 0.95, "imagenet", 79.982),
+    ("resnet50", "tv2_in1k", 176, 224, 0.965, "imagenet bilinear", 80.846),
+    ("resnet50", "tv_in1k", 224, 224, 0.875, "imagenet bilinear", 76.156),
+    ("resnet101", "a1_in1k", 224, 288, 1.0, "imagenet", 82.326),
+    ("resnet101", "a1h_in1k", 224, 288, 1.0, "imagenet", 82.796),
+    ("resnet101", "a2_in1k", 224, 288, 1.0, "imagenet", 82.218),
+    ("resnet101", "a3_in1k", 160, 224, 0.95, "imagenet", 79.836),
+    ("resnet101", "gluon_in1k", 224, 224, 0.875, "imagenet", 79.306),
+    ("resnet101", "tv2_in1k", 176, 224, 0.965, "imagenet bilinear", 81.906),
+    ("resnet101", "tv_in1k", 224, 224, 0.875, "imagenet bilinear", 77.404),
+    ("resnet152", "a1_in1k", 224, 288, 1.0, "imagenet", 82.742),
+    ("resnet152", "a1h_in1k", 224, 288, 1.0, "imagenet", 83.494),
+    ("resnet152", "a2_in1k", 224, 288, 1.0, "imagenet", 82.614),
+    ("resnet152", "a3_in1k", 160, 224, 0.95, "imagenet", 80.548),
+    ("resnet152", "gluon_in1k", 224, 224, 0.875, "imagenet", 79.712),
+    ("resnet152", "tv2_in1k", 176, 224, 0.965, "imagenet bilinear", 82.294),
+    ("resnet152", "tv_in1k", 224, 224, 0.875, "imagenet bilinear", 78.330),
+    ("resnetrs50", "tf_in1k", 160, 224, 0.91, "imagenet", 79.934),
+    ("resnetrs101", "tf_in1k", 192, 288, 0.94, "imagenet", 82.288),
+    ("resnetrs152", "tf_in1k", 256, 320, 1.0, "imagenet", 83.710),
+    ("resnetrs200", "tf_in1k", 256, 320, 1.0, "imagenet", 84.448),
+    ("resnetrs270", "tf_in1k", 256, 352, 1.0, "imagenet", 84.438),
+    ("resnetrs350", "tf_in1k", 288, 384, 1.0, "imagenet", 84.710),
+    ("resnetrs420", "tf_in1k", 320, 416, 1.0, "imagenet", 85.010),
+)
+"""Architecture, tag, training size, evaluation size, crop fraction, style, top-1."""
