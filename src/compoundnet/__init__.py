@@ -9,28 +9,45 @@ from typing import TYPE_CHECKING, Any
 
 # Two functions share their names with modules, so they are bound here, after the modules are loaded.
 from compoundnet.architecture import Architecture
-from compoundnet.cost import Cost, cost
+from compoundnet.cost import Cost
+from compoundnet.costs import cost
 from compoundnet.scaling import Design, design, scale
-from compoundnet.zoo import architecture, list_architectures
+from compoundnet.zoo import Comparator, architecture, list_architectures, list_networks, network
 
 if TYPE_CHECKING:
+    from compoundnet.estimator import CompoundNetClassifier
     from compoundnet.factory import create
+    from compoundnet.hub import from_pretrained, push_to_hub, save_pretrained
     from compoundnet.run import load
 
 __all__ = [
     "Architecture",
+    "Comparator",
+    "CompoundNetClassifier",
     "Cost",
     "Design",
     "architecture",
     "cost",
     "create",
     "design",
+    "from_pretrained",
     "list_architectures",
+    "list_networks",
     "load",
+    "network",
+    "push_to_hub",
+    "save_pretrained",
     "scale",
 ]
 
-_LOADED_WHEN_USED = {"create": "compoundnet.factory", "load": "compoundnet.run"}
+_LOADED_WHEN_USED = {
+    "CompoundNetClassifier": "compoundnet.estimator",
+    "create": "compoundnet.factory",
+    "from_pretrained": "compoundnet.hub",
+    "load": "compoundnet.run",
+    "push_to_hub": "compoundnet.hub",
+    "save_pretrained": "compoundnet.hub",
+}
 
 
 def __getattr__(name: str) -> Any:
