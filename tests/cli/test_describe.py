@@ -134,6 +134,8 @@ def test_a_rule_that_its_study_does_not_support_says_so(
     file.write_text(json.dumps(rule | {"supported": False, "doubt": "all networks\nare alike"}))
     said = f"{file}: its study does not support it: all networks are alike\n"
     assert run(capsys, *argv, "--rule", file) == (0, told_of[1], said)
+    file.write_text(json.dumps(rule | {"supported": True, "doubt": None, "warnings": ["On the\nedge.", "Few seeds."]}))
+    assert run(capsys, *argv, "--rule", file) == (0, told_of[1], f"{file}: On the edge.\n{file}: Few seeds.\n")
 
 
 BAD_SCALES = {

@@ -277,6 +277,7 @@ class TestFiles:
         [
             ({}, None),
             ({"supported": True, "doubt": None}, None),
+            ({"supported": True, "warnings": 3}, None),
             ({"supported": False, "doubt": "all are alike"}, "all are alike"),
             ({"supported": False}, "it does not say why"),
         ],
@@ -287,7 +288,7 @@ class TestFiles:
         file = tmp_path / "rule.json"
         for content in (SHARES, {"rule": SHARES}):
             file.write_text(json.dumps(content | said))
-            assert read_rule(file) == (Rule(**SHARES), doubt)
+            assert read_rule(file) == (Rule(**SHARES), doubt, ())
 
     @pytest.mark.parametrize(
         ("content", "said"),

@@ -126,14 +126,15 @@ def _scale(
 def read_rule(name: str) -> Rule:
     """A published rule by its name, or the one in a JSON file, such as compoundnet coefficients leaves.
 
-    Where the study that found it does not support it, standard error says so.
+    What the study that found it says against it goes to standard error.
     """
     if not name.endswith(".json"):
         return find_rule(name)
-    rule, doubt = read_file(name)
-    if doubt is not None:
-        print(f"{name}: its study does not support it: {doubt}", file=sys.stderr)
-    return rule
+    read = read_file(name)
+    said = [f"its study does not support it: {read.doubt}"] if read.doubt else read.warnings
+    for line in said:
+        print(f"{name}: {line}", file=sys.stderr)
+    return read.rule
 
 
 def _relative(before: Cost, after: Cost) -> dict[str, float]:

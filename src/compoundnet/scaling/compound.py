@@ -134,10 +134,11 @@ class Rule:
 
 
 class RuleInFile(NamedTuple):
-    """A rule, and why the study that found it does not support it; None where it does, or says nothing of it."""
+    """A rule, and what its study says against it: ``doubt`` is why the data do not support it, None where they do."""
 
     rule: Rule
     doubt: str | None
+    warnings: tuple[str, ...] = ()
 
 
 def read_rule(path: str | Path) -> RuleInFile:
@@ -160,9 +161,15 @@ def read_rule(path: str | Path) -> RuleInFile:
         raise RequestError(
             f"{str(path)!r} is no rule; it must hold depth, width, resolution and factor as numbers"
         ) from error
+    said = record.get("warnings")
+    warnings = tuple(_line(text) for text in said) if isinstance(said, list) else ()
     if record.get("supported") is not False:
-        return RuleInFile(rule, None)
-    return RuleInFile(rule, " ".join(str(record.get("doubt") or "it does not say why").split()))
+        return RuleInFile(rule, None, warnings)
+    return RuleInFile(rule, _line(record.get("doubt") or "it does not say why"), warnings)
+
+
+def _line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 _PAPER = Rule.from_coefficients(1.2, 1.1, 1.15)

@@ -35,7 +35,7 @@ def write_results(
     """Analyse the outcomes of a study and write what they come to into ``folder``; the content of ``result.json``.
 
     ``report.html``, ``networks.csv``, ``chart.png``, ``result.json`` with the accuracy model that
-    ``design --study`` takes, of a search of coefficients ``rule.json``, which says whether the data support it, and of
+    ``design --study`` takes, of a search of coefficients ``rule.json``, which says whether the data support it and what speaks against it, and of
     rules compared with larger bases ``bases.png``.
 
     Raises:
@@ -85,7 +85,7 @@ def accuracy_model(outcomes: Sequence[Outcome], baseline: str | None = None) -> 
 def _coefficients(folder: Path, outcomes: Sequence[Outcome], made: Mapping[str, Any]) -> dict[str, Any]:
     found = coefficients.analyse(outcomes)
     answer = found.to_json()
-    kept = {**answer["rule"], "supported": found.supported, "doubt": found.doubt}
+    kept = {**answer["rule"], "supported": found.supported, "doubt": found.doubt, "warnings": list(found.warnings)}
     write_atomically(folder / "rule.json", json.dumps(kept, indent=2) + "\n")
     write_csv(found.table(), folder / "networks.csv")
     save(triangle_chart(found), folder / "chart.png")

@@ -108,7 +108,7 @@ class CoefficientsResult:
 
     @property
     def supported(self) -> bool:
-        """Whether the data show that the rule is better than others, rather than only the best that was seen."""
+        """Whether the data show that it matters how the cost is shared; better than any other rule it may not be."""
         return self.doubt is None
 
     @property
