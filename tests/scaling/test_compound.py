@@ -270,7 +270,7 @@ class TestFiles:
         for content in (SHARES, {"rule": SHARES}, SHARES | {"interval": [0, 1]}):
             for encoding in ("utf-8", "utf-8-sig"):
                 file.write_text(json.dumps(content), encoding=encoding)
-                assert read_rule(file) == read_rule(str(file)) == (Rule(**SHARES), None)
+                assert read_rule(file) == read_rule(str(file)) == (Rule(**SHARES), None, ())
 
     @pytest.mark.parametrize(
         ("said", "doubt"),
