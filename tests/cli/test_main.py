@@ -14,7 +14,7 @@ from compoundnet.errors import FailureError, RequestError, StoppedError
 
 VERBS = (
     *("list", "describe", "scale", "design", "profile"),
-    *("train", "evaluate", "predict", "coefficients", "study", "worker", "demo"),
+    *("train", "evaluate", "predict", "coefficients", "study", "worker", "compare", "demo"),
 )
 
 

@@ -32,6 +32,7 @@ _VERBS = {
     "coefficients": ("search", "search alpha, beta, gamma for a network on your images"),
     "study": ("search", "compare one axis alone with compound scaling at equal cost"),
     "worker": ("search", "join a study from any process or machine"),
+    "compare": ("compare", "networks and trained runs side by side: costs, accuracy, charts"),
     "demo": ("demo", "the whole story on real handwritten digits, offline, in under three minutes"),
 }
 
