@@ -26,6 +26,8 @@ SHARED = Path(os.environ.get("COMPOUNDNET_SHARED") or ROOT.parent / "shared").re
 needs_shared = pytest.mark.needs_shared
 """``@needs_shared`` or ``@needs_shared("data/awkward", ...)``: skip where SHARED, or a part of it, is missing."""
 
+os.environ.setdefault("KERAS_BACKEND", "torch")  # in this process; the others have processes of their own
+
 # Workers that each have as many threads as there are cores wait for each other at every barrier: ten times
 # slower. One thread also makes sums the same however the tests are started. libgomp, MKL and OpenBLAS read
 # this when they are loaded, so it comes before any test imports torch or NumPy; child processes inherit it.
