@@ -35,8 +35,8 @@ def write_results(
     """Analyse the outcomes of a study and write what they come to into ``folder``; the content of ``result.json``.
 
     ``report.html``, ``networks.csv``, ``chart.png``, ``result.json`` with the accuracy model that
-    ``design --study`` takes, of a search of coefficients ``rule.json``, which says whether the data support it and what speaks against it, and of
-    rules compared with larger bases ``bases.png``.
+    ``design --study`` takes, of a search of coefficients ``rule.json``, which says whether the data support it and
+    what speaks against it, and of rules compared with larger bases ``bases.png``.
 
     Raises:
         RequestError: too few trainings came to an end.
