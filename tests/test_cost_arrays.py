@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from compoundnet import cost as cost_module  # the function: the front door binds it over the module
-from compoundnet import zoo
+import compoundnet
+from compoundnet import costs, zoo
 from compoundnet.architecture import Architecture, FusedMBConv, Rounding, Stage
 from compoundnet.cost import Cost, cost
 from compoundnet.errors import RequestError
@@ -136,4 +136,6 @@ def test_bad_multipliers_are_named(multipliers: dict[str, Any], message: str) ->
 
 
 def test_the_front_door_has_the_function() -> None:
-    assert cost_module is cost
+    """It binds that of any network over the module of that name."""
+    assert compoundnet.cost is costs.cost
+    assert compoundnet.cost(B0) == cost(B0)

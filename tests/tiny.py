@@ -144,7 +144,7 @@ def child(
     and ``output``.err. Children are forked from a process that has imported torch and never run it.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["compoundnet.train", "torch.utils.tensorboard", "torchvision.transforms.v2"])
+    context.set_forkserver_preload(["preloaded"])
     process = context.Process(
         target=_in_child, args=(function, args, strike, dict(settings or {}), largest_file_bytes, output)
     )

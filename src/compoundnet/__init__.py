@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compoundnet.factory import create
     from compoundnet.hub import from_pretrained, push_to_hub, save_pretrained
     from compoundnet.run import load
+    from compoundnet.weights import read_weights, write_weights
 
 __all__ = [
     "Architecture",
@@ -36,8 +37,10 @@ __all__ = [
     "load",
     "network",
     "push_to_hub",
+    "read_weights",
     "save_pretrained",
     "scale",
+    "write_weights",
 ]
 
 _LOADED_WHEN_USED = {
@@ -46,7 +49,9 @@ _LOADED_WHEN_USED = {
     "from_pretrained": "compoundnet.hub",
     "load": "compoundnet.run",
     "push_to_hub": "compoundnet.hub",
+    "read_weights": "compoundnet.weights",
     "save_pretrained": "compoundnet.hub",
+    "write_weights": "compoundnet.weights",
 }
 
 

@@ -21,9 +21,13 @@ MEAN, VARIANCE = (0.5, 0.4, 0.3), (0.04, 0.09, 0.16)
 
 
 def photographs(side: int, count: int = 2) -> np.ndarray:
-    """Of patches: of pixels that know nothing of each other, all photographs look alike after a few layers."""
-    patches = np.random.default_rng(side).uniform(0, 255, (count, side // 8 + 1, side // 8 + 1, 3))
-    return patches.repeat(8, 1).repeat(8, 2)[:, :side, :side].astype(np.float32)
+    """Patches of 7 pixels, which lie to the strides in every way, and noise, each as strong as the other.
+
+    Of noise alone, all photographs look alike after a few layers.
+    """
+    numbers = np.random.default_rng(side)
+    patches = numbers.uniform(0, 128, (count, side // 7 + 1, side // 7 + 1, 3)).repeat(7, 1).repeat(7, 2)
+    return (patches[:, :side, :side] + numbers.uniform(0, 127, (count, side, side, 3))).astype(np.float32)
 
 
 def network(name: str, side: int) -> keras.Model:
@@ -49,9 +53,10 @@ def randomise(model: keras.Model) -> None:
             layer.beta.assign(0.1 * numbers.standard_normal(layer.beta.shape))
         else:
             for weight in layer.trainable_weights:
-                scale = 0.1 if weight.ndim == 1 else np.prod(weight.shape[:-1]) ** -0.5
+                inputs = weight.shape[:2] if isinstance(layer, keras.layers.DepthwiseConv2D) else weight.shape[:-1]
+                scale = 0.1 if weight.ndim == 1 else np.prod(inputs) ** -0.5
                 weight.assign(scale * numbers.standard_normal(weight.shape))
-    model(photographs(64, count=4), training=True)
+    model(photographs(64, count=32), training=True)  # of 4, the deep layers would know these only
 
 
 def answers(model: keras.Model, side: int) -> np.ndarray:

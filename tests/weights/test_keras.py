@@ -32,6 +32,10 @@ ROWS = [
     *((f"EfficientNetV2B{i}", f"tf_efficientnetv2_b{i}", B_CONSTANTS) for i in range(4)),
     ("EfficientNetV2S", "tf_efficientnetv2_s", HALF),
 ]
+SIDES, MORE = (63, 64), (63, 64, 65)
+"""63 is odd with the maps of 64 inside; 65 makes every map odd. Random weights, whose norms know 64, amplify the noise
+of float32 at 65: through 30 blocks and more to as much as the signal, of Keras' network and ours alike."""
+SHALLOW = ("EfficientNetB0", "EfficientNetB1", "EfficientNetB2", "EfficientNetV2B0", "EfficientNetV2B1")
 PREPARED = Preprocessing(resolution=224, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
 
 
@@ -64,7 +68,8 @@ def test_its_weights_give_its_logits_and_go_back(
     tmp_path: Path, theirs: str, ours: str, constants: Preprocessing | None
 ) -> None:
     arch = replace(zoo.architecture(ours), classes=10)
-    keras("save", theirs, tmp_path, 64, 65)
+    sides = MORE if theirs in SHALLOW else SIDES
+    keras("save", theirs, tmp_path, *sides)
     read = {form: read_weights(tmp_path / form, arch) for form in FORMS}
     first = read["saved.keras"]
     assert all(alike(weights.state, first.state) for weights in read.values())
@@ -76,7 +81,7 @@ def test_its_weights_give_its_logits_and_go_back(
             (PREPARED.mean, PREPARED.std)
         }
     network = create(arch, weights=tmp_path / "saved.keras")
-    assert max(apart(network, by, side, tmp_path / f"{side}.npy") for side in (64, 65)) < 1e-3
+    assert max(apart(network, by, side, tmp_path / f"{side}.npy") for side in sides) < 1e-3
     for name in ("back.weights.h5", "back.h5"):
         write_weights(network, arch, tmp_path / name, layout="keras", preprocessing=by)
     keras("load", theirs, tmp_path, 64, "back.weights.h5", "back.h5")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from compoundnet.run import RunFolder
 
 __all__ = ["Advance", "Epoch", "Event", "Note", "Observer", "Step", "console", "counting", "silent", "tensorboard"]
+__all__ += ["tensorboard_alone"]
 
 
 class Note(NamedTuple):
@@ -78,7 +79,7 @@ def console() -> Iterator[Observer]:
 
 
 @contextmanager
-def _tensorboard_alone() -> Iterator[None]:
+def tensorboard_alone() -> Iterator[None]:
     """Inside, TensorBoard finds no TensorFlow: it would import it, many seconds of work, to write files here."""
     stub = "tensorboard.compat.notf"  # by which TensorBoard itself is told so
     if "tensorflow" in sys.modules or stub in sys.modules:
@@ -94,7 +95,7 @@ def _tensorboard_alone() -> Iterator[None]:
 @contextmanager
 def tensorboard(folder: RunFolder, from_epoch: int) -> Iterator[Observer]:
     """The numbers of every epoch as TensorBoard scalars; those a resumed training repeats replace the first ones."""
-    with _tensorboard_alone():
+    with tensorboard_alone():
         from torch.utils.tensorboard import SummaryWriter
 
         writer: Any = SummaryWriter(str(folder.tensorboard_folder), purge_step=from_epoch)
