@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from compoundnet.nn.comparators import AnyModule
 
-__all__ = ["Run", "RunFolder", "load"]
+__all__ = ["Run", "RunFolder", "load", "using_device"]
 
 FORMAT = 1
 _SHOWN = 200  # characters of an error from elsewhere: torch lists every tensor, a line each
@@ -195,7 +195,14 @@ def load(path: str | Path, device: str = "cpu") -> Run:
             raise ValueError(f"{broken[0]} holds NaN or infinity")
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise RequestError(f"run {str(path)!r} is damaged: {shorten(str(error), _SHOWN)}") from error
-    try:
+    with using_device(device):
         return Run(network.eval().to(device), labels, prepared, arch, record)
+
+
+@contextmanager
+def using_device(device: str) -> Iterator[None]:
+    """Inside, torch's errors are those of a device that cannot be used: a RequestError in its name."""
+    try:
+        yield
     except (RuntimeError, AssertionError) as error:
         raise RequestError(f"device {device!r} cannot be used ({foreign(error)}); try cpu") from error

@@ -13,7 +13,7 @@ from huggingface_hub.errors import (
 
 from compoundnet.errors import RequestError, foreign
 from compoundnet.nn.comparators import build_network
-from compoundnet.run import Run, RunFolder
+from compoundnet.run import Run, RunFolder, using_device
 from compoundnet.weights import Weights, apply_weights
 from compoundnet.weights.comparators import read_any_weights
 from compoundnet.zoo.comparators import AnyNetwork, read_network
@@ -62,10 +62,8 @@ def from_pretrained(
     record = files.read_record() if files.record_file.exists() else {}
     network = build_network(arch)
     apply_weights(network, weights, strict=True)
-    try:
+    with using_device(device):
         return Run(network.eval().to(device), labels, prepared, arch, record)
-    except (RuntimeError, AssertionError) as error:
-        raise RequestError(f"device {device!r} cannot be used ({foreign(error)}); try cpu") from error
 
 
 def _downloaded(source: str, revision: str | None, token: str | None) -> Path:

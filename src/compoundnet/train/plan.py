@@ -8,8 +8,9 @@ import torch
 
 from compoundnet.checks import check_whole
 from compoundnet.data import Batch, Dataset, Split, batches
-from compoundnet.errors import RequestError, foreign
+from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
+from compoundnet.run import using_device
 from compoundnet.train.recipe import Recipe
 
 __all__ = ["Plan", "make_plan", "training_batches"]
@@ -99,10 +100,8 @@ def training_batches(plan: Plan, split: Split, epoch: int, start: int = 0) -> It
 
 
 def _check_device(device: str) -> None:
-    try:
+    with using_device(device):
         torch.empty(1, device=device).item()  # a device that holds no values is none to train on
-    except (RuntimeError, AssertionError) as error:
-        raise RequestError(f"device {device!r} cannot be used ({foreign(error)}); try cpu") from error
 
 
 def _workers(device: str) -> int:

@@ -13,14 +13,12 @@ from compoundnet.search.answers.seeds import pooled
 from compoundnet.search.answers.simplex import SHAPE_COLUMNS, Floats, shape_terms
 
 __all__ = [
-    "SHAPE_COLUMNS",
     "Form",
     "Responses",
     "design",
     "expit",
     "misfit_variance",
     "observe",
-    "shape_terms",
     "solve",
 ]
 
