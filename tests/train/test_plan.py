@@ -45,6 +45,10 @@ def test_a_smaller_batch_is_told() -> None:
     assert planned(Recipe(), 3, 4).notes == ("batch size 7 instead of 32: there are 7 training images",)
 
 
+def test_a_class_without_training_images_is_told() -> None:
+    assert "no training image of class 1: cannot be learnt" in planned(Recipe(batch_size=2), 3, 0, 4).notes
+
+
 @pytest.mark.parametrize(
     ("choice", "sizes", "expected"),
     [
@@ -53,6 +57,8 @@ def test_a_smaller_batch_is_told() -> None:
         ("balanced", (10, 30), (2.0, 2 / 3)),
         ("balanced", (10, 10), (1.0, 1.0)),
         ("none", (1, 99), None),
+        ("auto", (10, 0, 20), None),  # a class that nothing is known of
+        ("balanced", (10, 0, 30), (2.0, 0.0, 2 / 3)),
     ],
 )
 def test_class_weights(choice: str, sizes: tuple[int, ...], expected: tuple[float, ...] | None) -> None:

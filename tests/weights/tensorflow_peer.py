@@ -8,6 +8,7 @@ import os
 import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["KERAS_BACKEND"] = "tensorflow"  # the tests' own is torch
 
 import numpy as np
 import tensorflow as tf

@@ -1,7 +1,8 @@
 """The parts' costs folded into the network's, for one network or for arrays of candidates."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeAlias
 
 from compoundnet.architecture import Architecture, Number
@@ -9,7 +10,7 @@ from compoundnet.cost.parts import FLOAT_BYTES, Layer, larger
 from compoundnet.cost.walk import walk
 from compoundnet.errors import RequestError
 
-__all__ = ["Cost", "Fold", "cost", "layers", "layers_of", "priced", "times"]
+__all__ = ["Cost", "Fold", "cost", "layers", "layers_of", "multipliers", "priced", "times"]
 
 Fold: TypeAlias = Callable[[Iterable[Layer]], dict[str, Any]]
 """From the parts of one network, or of many, to named totals."""
@@ -53,8 +54,8 @@ def cost(arch: Architecture, *, depth: Number = 1.0, width: Number = 1.0, resolu
     385814752
 
     Raises:
-        RequestError: what is no Architecture, a multiplier that is not positive or makes too large a network,
-            arrays that do not broadcast, or arrays with a cost above 2^53.
+        RequestError: what is no Architecture, a multiplier that is no number, is not positive or makes too large a
+            network, arrays that do not broadcast, or arrays with a cost above 2^53.
     """
     return Cost(**priced(arch, depth, width, resolution, _fold))
 
@@ -74,11 +75,14 @@ def layers_of(
     has none. One part is made at a time, so that many candidates need little memory.
 
     Raises:
-        RequestError: a multiplier that is not positive or makes too large a network, or arrays that do not broadcast.
+        RequestError: a multiplier that is no number, is not positive or makes too large a network, or arrays that do
+            not broadcast.
     """
-    if one := _one(arch, depth, width, resolution):
-        return iter(layers(one))
-    return walk(arch, arch.sizes(*(axis.ravel() for axis in _axes(arch, depth, width, resolution))))
+    axes = multipliers(depth, width, resolution)
+    if isinstance(axes[0], (int, float)):
+        return iter(layers(arch.scaled(depth=axes[0], width=axes[1], resolution=axes[2])))
+    _check_extremes(arch, axes)
+    return walk(arch, arch.sizes(*(axis.ravel() for axis in axes)))
 
 
 def priced(arch: Architecture, depth: Number, width: Number, resolution: Number, fold: Fold) -> dict[str, Any]:
@@ -89,11 +93,12 @@ def priced(arch: Architecture, depth: Number, width: Number, resolution: Number,
     """
     if not isinstance(arch, Architecture):
         raise RequestError(f"{arch!r:.60} is no Architecture; compoundnet.architecture gives that of a name or a file")
-    if one := _one(arch, depth, width, resolution):
-        return fold(layers(one))
+    axes = multipliers(depth, width, resolution)
+    if isinstance(axes[0], (int, float)):
+        return fold(layers(arch.scaled(depth=axes[0], width=axes[1], resolution=axes[2])))
     import numpy as np
 
-    axes = _axes(arch, depth, width, resolution)
+    _check_extremes(arch, axes)
     flat = [axis.ravel() for axis in axes]
     columns: dict[str, Any] = {}
     for start in range(0, max(1, flat[0].size), _CHUNK):
@@ -103,26 +108,46 @@ def priced(arch: Architecture, depth: Number, width: Number, resolution: Number,
     return {name: column.reshape(axes[0].shape) for name, column in columns.items()}
 
 
-def _one(arch: Architecture, depth: Number, width: Number, resolution: Number) -> Architecture | None:
-    """The scaled architecture if the multipliers are numbers; None if there are arrays among them."""
-    if isinstance(depth, (int, float)) and isinstance(width, (int, float)) and isinstance(resolution, (int, float)):
-        return arch.scaled(depth=depth, width=width, resolution=resolution)
-    return None
+def multipliers(depth: Number, width: Number, resolution: Number) -> tuple[Any, Any, Any]:
+    """The three as Python's numbers where all are numbers (NumPy's too), else as float64 arrays of one shape.
+
+    Raises:
+        RequestError: a multiplier that is neither a number nor an array of numbers, or arrays that do not broadcast.
+    """
+    given: dict[str, Any] = {"depth": depth, "width": width, "resolution": resolution}
+    if all(isinstance(value, Real) and not isinstance(value, bool) for value in given.values()):
+        one = [value if isinstance(value, int) else float(value) for value in given.values()]
+        return one[0], one[1], one[2]
+    import numpy as np
+
+    columns = [_column(axis, value) for axis, value in given.items()]
+    try:
+        many = np.broadcast_arrays(*columns)
+    except ValueError as error:
+        raise RequestError(f"depth, width and resolution do not fit together: {error}") from error
+    return many[0], many[1], many[2]
 
 
-def _axes(arch: Architecture, depth: Number, width: Number, resolution: Number) -> Any:
-    """Multipliers as arrays of one shape, after checking that the smallest and the largest make a network."""
+def _column(axis: str, value: Any) -> Any:
     import numpy as np
 
     try:
-        axes = np.broadcast_arrays(*(np.asarray(axis, np.float64) for axis in (depth, width, resolution)))
-    except ValueError as error:
-        raise RequestError(f"depth, width and resolution do not fit together: {error}") from error
+        numbers = np.asarray(value)
+    except ValueError:  # rows of unequal length
+        numbers = np.asarray(None)
+    if numbers.dtype.kind not in "iuf":
+        raise RequestError(f"{axis} multiplier is {value!r:.60}; it must be a number, or an array of numbers")
+    return numbers.astype(np.float64)
+
+
+def _check_extremes(arch: Architecture, axes: Sequence[Any]) -> None:
+    """The smallest multipliers and the largest make a network; sizes grow with them, and NaN is both."""
+    import numpy as np
+
     if axes[0].size:
-        for extreme in (np.min, np.max):  # NaN is both; sizes grow with the multipliers
+        for extreme in (np.min, np.max):
             d, w, r = (float(extreme(axis)) for axis in axes)
             arch.scaled(depth=d, width=w, resolution=r)
-    return axes
 
 
 def _exact(name: str, values: Any) -> Any:

@@ -19,6 +19,7 @@ from compoundnet.architecture import Architecture, Number
 from compoundnet.architecture.record import parse, read
 from compoundnet.checks import check_choice, check_number, check_text, check_whole
 from compoundnet.cost import Layer, layers_of
+from compoundnet.cost.pricing import multipliers
 from compoundnet.data.files import cache_root
 from compoundnet.errors import RequestError, unknown
 from compoundnet.scaling.work import WORK, work_of
@@ -181,35 +182,17 @@ def predict_ms(
         RequestError: a multiplier that is no number, is not positive or makes too large a network, or arrays that do
             not broadcast.
     """
-    given: dict[str, Any] = {"depth": depth, "width": width, "resolution": resolution}
-    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in given.values()):
-        return float(_priced(profile, arch, layers_of(arch, **given)))
+    axes = multipliers(depth, width, resolution)
+    if isinstance(axes[0], (int, float)):
+        return float(_priced(profile, arch, layers_of(arch, depth=axes[0], width=axes[1], resolution=axes[2])))
     import numpy as np
 
-    columns = [_numbers(axis, value) for axis, value in given.items()]
-    try:
-        axes = np.broadcast_arrays(*columns)
-    except ValueError as error:
-        raise RequestError(f"depth, width and resolution do not fit together: {error}") from error
     d, w, r = (axis.ravel() for axis in axes)
     ms = np.empty(d.size)
     for start in range(0, d.size, _CHUNK):
         part = slice(start, start + _CHUNK)
         ms[part] = _priced(profile, arch, layers_of(arch, depth=d[part], width=w[part], resolution=r[part]))
     return ms.reshape(axes[0].shape)
-
-
-def _numbers(axis: str, value: Any) -> "Floats":
-    """One multiplier or many; RequestError: something else, such as a text or a bool."""
-    import numpy as np
-
-    try:
-        numbers = np.asarray(value)
-    except ValueError:  # rows of unequal length
-        numbers = np.asarray(None)
-    if numbers.dtype.kind not in "iuf":
-        raise RequestError(f"{axis} multiplier is {value!r:.60}; it must be a number, or an array of numbers")
-    return numbers.astype(np.float64)
 
 
 def _priced(profile: DeviceProfile, arch: Architecture, layers: Iterable[Layer]) -> Any:

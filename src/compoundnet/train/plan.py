@@ -1,7 +1,7 @@
 """What a recipe comes to for this data on this device: every "auto" decided, with the reasons in words."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.run import using_device
 from compoundnet.train.recipe import Recipe
+from compoundnet.weights.layout import few
 
 __all__ = ["Plan", "make_plan", "training_batches"]
 
@@ -58,8 +59,12 @@ def make_plan(recipe: Recipe, dataset: Dataset, preprocessing: Preprocessing, de
         )
     batches = images // batch_size
     accumulate = min(recipe.accumulate, batches)
-    weights = _class_weights(recipe, dataset)
+    counts = Counter(dataset.train.labels)
+    sizes = [counts[i] for i in range(len(dataset.classes))]
+    weights = _class_weights(recipe, sizes)
     notes = []
+    if missing := [name for name, size in zip(dataset.classes, sizes, strict=True) if not size]:
+        notes.append(f"no training image of {few(missing)}: cannot be learnt")
     if batch_size < recipe.batch_size:
         notes.append(f"batch size {batch_size} instead of {recipe.batch_size}: there are {images} training images")
     if accumulate < recipe.accumulate:
@@ -126,10 +131,10 @@ def _dtype(recipe: Recipe, device: str) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
-def _class_weights(recipe: Recipe, dataset: Dataset) -> tuple[float, ...] | None:
-    counts = Counter(dataset.train.labels)
-    sizes = [counts[i] for i in range(len(dataset.classes))]
-    skewed = max(sizes) >= _SKEWED * min(sizes)
+def _class_weights(recipe: Recipe, sizes: Sequence[int]) -> tuple[float, ...] | None:
+    """A weight a class, of mean 1 over the images; a class without images gets 0, as nothing of it can be learnt."""
+    there = [size for size in sizes if size]
+    skewed = max(there) >= _SKEWED * min(there)
     if recipe.class_weights == "none" or (recipe.class_weights == "auto" and not skewed):
         return None
-    return tuple(sum(sizes) / (len(sizes) * size) for size in sizes)
+    return tuple(sum(there) / (len(there) * size) if size else 0.0 for size in sizes)

@@ -6,6 +6,7 @@ It imports nothing of this package, which would bring torch.
 
 import importlib
 import json
+import os
 import re
 import sys
 
@@ -19,6 +20,7 @@ def main(prefix: str, pattern: str, output: str) -> None:
 
     Their names go to stdout, as JSON: ``{"read": [...], "there": [...]}``, the latter being the first of all.
     """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # with its Keras comes what this names; torch ends it
     reader = importlib.import_module("tensorflow").train.load_checkpoint(prefix)
     there = sorted(reader.get_variable_to_shape_map())
     read = [name for name in there if re.fullmatch(pattern, name)]
