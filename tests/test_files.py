@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compoundnet.files import write_atomically
+from compoundnet.errors import RequestError
+from compoundnet.files import write_atomically, write_csv
 
 
 def test_text_and_bytes_are_written_below_folders_that_are_made(tmp_path: Path) -> None:
@@ -58,3 +59,9 @@ def test_a_reader_never_sees_half(tmp_path: Path) -> None:
     writer.join()
     assert seen
     assert all(content in contents for content in seen)
+
+
+def test_no_rows_make_no_table(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="no rows to write"):
+        write_csv([], tmp_path / "empty.csv")
+    assert not list(tmp_path.iterdir())

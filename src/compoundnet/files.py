@@ -1,10 +1,16 @@
 """Writing files that are there whole or not at all."""
 
+import csv
+import io
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-__all__ = ["write_atomically"]
+from compoundnet.errors import RequestError
+
+__all__ = ["write_atomically", "write_csv"]
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -21,6 +27,21 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def write_csv(table: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the rows, all with the first row's keys, as UTF-8 CSV; what is None is an empty cell.
+
+    Raises:
+        RequestError: no rows. OSError: the file cannot be written; what was there is still there.
+    """
+    if not table:
+        raise RequestError(f"there are no rows to write to {str(path)!r}")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    write_atomically(path, text.getvalue())
 
 
 def _umask() -> int:

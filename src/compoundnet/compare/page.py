@@ -14,9 +14,9 @@ from compoundnet.compare.chart import AXES, Drawing, drawings
 from compoundnet.compare.rows import Comparison, CostName, Row
 from compoundnet.compare.table import columns_of, flat_rows
 from compoundnet.errors import RequestError
-from compoundnet.evaluate.drawing import Figure, sound_text
+from compoundnet.evaluate.drawing import Figure, save, sound_text, svg
 from compoundnet.evaluate.wording import breakable
-from compoundnet.files import write_atomically
+from compoundnet.files import write_atomically, write_csv
 from compoundnet.units import counted, human, percent
 
 __all__ = ["check_folder", "render", "write_folder"]
@@ -41,9 +41,6 @@ def write_folder(comparison: Comparison, folder: Path, first: CostName = "params
     Raises:
         RequestError: nothing to draw, or no room for so many labels. OSError: a file cannot be written.
     """
-    from compoundnet.search.answers.page import write_csv
-    from compoundnet.search.answers.page.charts import save
-
     drawn = drawings(comparison, first)
     if not drawn:
         raise RequestError("nothing to draw: no network has both an accuracy and that cost")
@@ -114,8 +111,6 @@ def _params(row: Row) -> float:
 
 
 def _figure(drawing: Drawing) -> Figure:
-    from compoundnet.search.answers.page.charts import svg
-
     ranked = sorted(drawing.rows, key=_top1, reverse=True)
     best = ", ".join(f"{row.label} {percent(_top1(row))}" for row in ranked[:3])
     said = f"Top-1 accuracy on {drawing.on} against {AXES[drawing.cost]} of {counted(len(ranked), 'network')}: {best}"

@@ -9,19 +9,13 @@ from typing import Any
 import numpy as np
 
 from compoundnet.errors import FailureError, RequestError
-from compoundnet.files import write_atomically
+from compoundnet.evaluate.drawing import save
+from compoundnet.files import write_atomically, write_csv
 from compoundnet.scaling import Multipliers
 from compoundnet.scaling.accuracy import AccuracyModel, fit
 from compoundnet.search.answers import axes, coefficients
 from compoundnet.search.answers.networks import pool
-from compoundnet.search.answers.page import (
-    axes_page,
-    coefficients_page,
-    cost_charts,
-    save,
-    triangle_chart,
-    write_csv,
-)
+from compoundnet.search.answers.page import axes_page, coefficients_page, cost_charts, triangle_chart
 from compoundnet.search.plan import StudyPlan
 from compoundnet.search.request import Request
 from compoundnet.search.trials import Outcome

@@ -3,7 +3,7 @@
 from typing import Any
 from xml.etree import ElementTree
 
-from compoundnet.search.answers.page.charts import svg
+from compoundnet.evaluate.drawing import svg
 
 __all__ = ["drawn", "marks", "paths", "texts"]
 

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from compoundnet.errors import RequestError
+from compoundnet.evaluate.drawing import save, svg
 from compoundnet.search.answers.axes import AxesResult, compare
 from compoundnet.search.answers.coefficients import CoefficientsResult, analyse
-from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, save, svg
+from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart
 from compoundnet.search.answers.page.triangle import triangle_chart
 from compoundnet.search.trials import Outcome
 from search.answers.page.drawings import drawn, marks, texts

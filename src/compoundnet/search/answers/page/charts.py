@@ -1,20 +1,12 @@
-"""Charts of a study: accuracy against cost, over epochs, by network. Colours are the page's CSS variables.
-
-For a file of its own a chart's variables are replaced by the colours of the light page.
-"""
+"""Charts of a study: accuracy against cost, over epochs, by network. Colours are the page's CSS variables."""
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compoundnet.errors import RequestError
-from compoundnet.evaluate.drawing import CONFIG, WIDTH_PX, chart, inline_svg, sound_text
-from compoundnet.files import write_atomically
+from compoundnet.evaluate.drawing import WIDTH_PX, chart
 from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.axes import BASELINE, AxesResult
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult
@@ -25,14 +17,13 @@ from compoundnet.search.trials import Outcome
 if TYPE_CHECKING:
     import altair as alt
 
-__all__ = ["cost_charts", "curves_chart", "networks_chart", "save", "svg"]
+__all__ = ["cost_charts", "curves_chart", "networks_chart"]
 
 _COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--muted)")
 _MOST_NETWORKS = 40  # rows of a chart that a reader still takes in
 _ROW_PX = 17
 _WIDE_PX = 440
 _APART_PX = 5  # between rules at the same cost
-_SCALE = 2  # pixels of a PNG for each of the drawing
 
 
 def cost_charts(result: AxesResult) -> "list[alt.LayerChart]":
@@ -153,40 +144,6 @@ def networks_chart(result: CoefficientsResult, group: str) -> "alt.LayerChart":
     return alt.LayerChart(layer=layers, width=WIDTH_PX, height=_ROW_PX * len(rows))
 
 
-def svg(drawn: "alt.LayerChart", name: str, label: str) -> str:
-    """The chart for inlining in a page: ids start with ``name``, ``label`` says what it shows."""
-    import vl_convert
-
-    return inline_svg(vl_convert.vegalite_to_svg(_sound(drawn.to_dict()), config=CONFIG), name, label)
-
-
-def save(drawn: "alt.LayerChart", path: Path) -> None:
-    """Write the chart to a file of its own, PNG or SVG by its suffix, in the light page's colours.
-
-    Raises:
-        RequestError: another suffix. OSError: the file cannot be written; what was there is still there.
-    """
-    import vl_convert
-
-    spec, config = (json.loads(_light(json.dumps(value))) for value in (_sound(drawn.to_dict()), CONFIG))
-    config["background"] = _palette()["paper"]
-    if path.suffix == ".svg":
-        write_atomically(path, vl_convert.vegalite_to_svg(spec, config=config))
-    elif path.suffix == ".png":
-        write_atomically(path, vl_convert.vegalite_to_png(spec, config=config, scale=_SCALE))
-    else:
-        raise RequestError(f"cannot draw to {str(path)!r}; a chart's file ends in .png or .svg")
-
-
-def _sound(value: Any) -> Any:
-    """A specification whose texts vl-convert can take: names of rules and groups come from outside."""
-    if isinstance(value, dict):
-        return {key: _sound(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_sound(inner) for inner in value]
-    return sound_text(value) if isinstance(value, str) else value
-
-
 def _network_mark(row: Mapping[str, Any], noise: Noise) -> dict[str, Any]:
     shares = triple(row[f"realised_share_{axis}"] for axis in AXES)
     half = reach(noise, 1 / row["seeds"], LEVEL)
@@ -224,26 +181,3 @@ def _costs(rows: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]])
     if not base:
         return sorted({row["macs"] for row in rows})
     return sorted({row["factor"] * base[0]["macs"] for row in rows if row["group"] != row["rule"]})
-
-
-@cache
-def _palette() -> Mapping[str, str]:
-    """The light page's variables, from its style sheets."""
-    sheets = (files("compoundnet.evaluate") / "report.css", files("compoundnet.search.answers.page") / "page.css")
-    found: dict[str, str] = {}
-    for sheet in sheets:
-        light = sheet.read_text(encoding="utf-8").split("}", 1)[0]
-        found |= dict(re.findall(r"--([a-z0-9]+): (#[0-9a-f]{6})", light))
-    return found
-
-
-def _light(text: str) -> str:
-    """The text with every variable, and every mixture of two, as a colour."""
-    named = re.sub(r"var\(--([a-z0-9]+)\)", lambda found: _palette()[found[1]], text)
-    return re.sub(r"color-mix\(in srgb, (#[0-9a-f]{6}) (\d+)%, (#[0-9a-f]{6})\)", _mixed, named)
-
-
-def _mixed(found: re.Match[str]) -> str:
-    share = int(found[2]) / 100
-    pairs = [(int(found[1][i : i + 2], 16), int(found[3][i : i + 2], 16)) for i in (1, 3, 5)]
-    return "#" + "".join(f"{round(one * share + other * (1 - share)):02x}" for one, other in pairs)

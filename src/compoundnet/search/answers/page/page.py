@@ -4,18 +4,13 @@ No script, no request to anywhere: as the report of a training, and in its look.
 and settings are hostile text until escaped.
 """
 
-import csv
-import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from compoundnet.errors import RequestError
-from compoundnet.evaluate.drawing import Figure, sound_text
+from compoundnet.evaluate.drawing import Figure, sound_text, svg
 from compoundnet.evaluate.wording import breakable, settings
-from compoundnet.files import write_atomically
 from compoundnet.scaling.baseline import AXES
 from compoundnet.search.answers.axes import AxesResult
 from compoundnet.search.answers.axes import sentences as axes_sentences
@@ -23,14 +18,14 @@ from compoundnet.search.answers.axes.contrasts import LEVEL as AXES_LEVEL
 from compoundnet.search.answers.coefficients import sentences as coefficients_sentences
 from compoundnet.search.answers.coefficients.result import LEVEL, CoefficientsResult, Training
 from compoundnet.search.answers.networks import Network
-from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart, svg
+from compoundnet.search.answers.page.charts import cost_charts, curves_chart, networks_chart
 from compoundnet.search.answers.page.columns import AXES_TABLE, CONTRASTS, NETWORKS, PUBLISHED, known
 from compoundnet.search.answers.page.triangle import triangle_chart
 from compoundnet.search.answers.wording import at_level, triple, whole
 from compoundnet.search.trials import Outcome
 from compoundnet.units import SPACE, counted, percent
 
-__all__ = ["axes_page", "coefficients_page", "write_csv"]
+__all__ = ["axes_page", "coefficients_page"]
 
 _RANGE = re.compile(r"(?<=[0-9])–(?=[0-9])")
 
@@ -92,21 +87,6 @@ def axes_page(
         supported=result.sentences,
         unsupported=axes_sentences.unsupported(result.rows),
     )
-
-
-def write_csv(table: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Write the rows, all with the first row's keys, as UTF-8 CSV; what is None is an empty cell.
-
-    Raises:
-        RequestError: no rows. OSError: the file cannot be written; what was there is still there.
-    """
-    if not table:
-        raise RequestError(f"there are no rows to write to {str(path)!r}")
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(table[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(table)
-    write_atomically(path, text.getvalue())
 
 
 def _render(template: str, **content: Any) -> str:
