@@ -17,7 +17,7 @@ try:
 finally:
     del _sys.path[0]
 
-dependencies = ["torch", "safetensors", "huggingface_hub"]
+dependencies = ["torch", "numpy", "safetensors", "huggingface_hub"]
 
 
 def create(architecture: _Any, weights: _Any = None, **settings: _Any) -> _Any:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from textwrap import shorten
 
+_NAMES_SHOWN = 40
 _SHOWN = 160  # characters of somebody else's error
 
 __all__ = ["FailureError", "RequestError", "StoppedError", "foreign", "unknown"]
@@ -23,7 +24,10 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> RequestError:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return RequestError(f"unknown {kind} {name!r}; did you mean {' or '.join(map(repr, near))}?")
-    return RequestError(f"unknown {kind} {name!r}; known: {', '.join(names)}")
+    shown = ", ".join(names[:_NAMES_SHOWN]) + (
+        f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    )
+    return RequestError(f"unknown {kind} {name!r}; known: {shown}")
 
 
 def foreign(error: BaseException) -> str:

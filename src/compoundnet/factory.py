@@ -10,8 +10,7 @@ from compoundnet import zoo
 from compoundnet.errors import RequestError
 from compoundnet.nn import FeatureExtractor, Network
 from compoundnet.nn.comparators import build_network
-from compoundnet.weights import apply_weights
-from compoundnet.weights.comparators import read_any_weights
+from compoundnet.weights import apply_weights, read_weights
 from compoundnet.zoo import AnyNetwork, Comparator
 
 __all__ = ["create"]
@@ -59,7 +58,7 @@ def create(
     arch = replace(base, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]
     network = build_network(arch)
     if weights is not None:
-        apply_weights(network, read_any_weights(weights, arch))
+        apply_weights(network, read_weights(weights, arch))
     if num_classes == 0:
         network.reset_classifier(0)
     return FeatureExtractor(network, out_indices) if features_only and isinstance(network, Network) else network

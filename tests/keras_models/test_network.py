@@ -16,7 +16,7 @@ from compoundnet.cost import cost
 from compoundnet.errors import RequestError
 from compoundnet.keras import build, from_keras
 from compoundnet.keras.library import keras
-from compoundnet.keras.names import block_prefix
+from compoundnet.keras_names import block_prefix
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.zoo import architecture, list_architectures, preprocessing
 from keras_models.reference import images_for, relative, settled

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from compoundnet import create
 from compoundnet.errors import RequestError
 from compoundnet.nn.comparators import build_comparator
-from compoundnet.weights import apply_weights, hub
-from compoundnet.weights.comparators import PUBLISHED, read_any_weights, read_comparator_weights
+from compoundnet.weights import apply_weights, hub, read_weights, write_weights
+from compoundnet.weights.comparators import PUBLISHED, read_comparator_weights
 from compoundnet.zoo.comparators import COMPARATORS, AmoebaNetD
 
 ALEXNET = COMPARATORS["alexnet"]
@@ -102,9 +102,22 @@ def test_other_classes_leave_a_fresh_classifier(own: tuple[Path, dict[str, Tenso
 
 def test_other_channels_adapt_the_first_convolution(own: tuple[Path, dict[str, Tensor]]) -> None:
     path, state = own
-    first = next(iter(state))
-    read = read_comparator_weights(path, replace(TINY, in_channels=1))
-    torch.testing.assert_close(read.state[first], state[first].sum(1, keepdim=True))
+    first, grey = next(iter(state)), replace(TINY, in_channels=1)
+    network, weights = build_comparator(grey), read_weights(path, grey)
+    with pytest.raises(RequestError, match=rf"does not fit .* exactly: {first} is "):
+        apply_weights(network, weights, strict=True)
+    assert apply_weights(network, weights).adapted == (first,)
+    torch.testing.assert_close(network.state_dict()[first], state[first].sum(1, keepdim=True))
+
+
+def test_written_weights_come_back_bit_for_bit(own: tuple[Path, dict[str, Tensor]], tmp_path: Path) -> None:
+    written = write_weights(own[1], TINY, tmp_path / "w.safetensors", labels=list("abcd"))
+    read = read_weights(written, TINY)
+    assert read.state.keys() == own[1].keys()
+    assert all(torch.equal(read.state[name], tensor) for name, tensor in own[1].items())
+    assert read.labels == ("a", "b", "c", "d")
+    with pytest.raises(RequestError, match=r"cannot be written in timm's layout; in compoundnet's they can$"):
+        write_weights(own[1], TINY, tmp_path / "t.safetensors", layout="timm")
 
 
 def test_without_a_classifier(tmp_path: Path, own: tuple[Path, dict[str, Tensor]]) -> None:
@@ -143,7 +156,7 @@ def test_files_that_do_not_fit(tmp_path: Path, own: tuple[Path, dict[str, Tensor
 
 def test_the_weights_of_another_network(own: tuple[Path, dict[str, Tensor]]) -> None:
     with pytest.raises(RequestError, match=r"own\.safetensors does not fit alexnet: "):
-        read_any_weights(own[0], ALEXNET)
+        read_weights(own[0], ALEXNET)
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_wrong_combinations_are_said(tmp_path: Path) -> None:
     arch = zoo.architecture("tf_efficientnetv2_b0")
     path = write_weights(build(arch), arch, tmp_path / "w.h5", layout="keras")
     with pytest.raises(
-        RequestError, match=r"needs same padding and a norm epsilon of 0.001; .*: use tf_efficientnetv2_b0$"
+        RequestError, match=r"needs padding 'same' and a norm epsilon of 0.001; .*: use tf_efficientnetv2_b0$"
     ):
         read_weights(path, zoo.architecture("efficientnetv2_b0"))
     with pytest.raises(
@@ -217,7 +217,7 @@ def test_two_networks_in_one_file(tmp_path: Path) -> None:
         ({"path": "w.keras"}, r"w.keras' cannot hold keras's layout; its name must end in .weights.h5 or .h5"),
         ({"path": "w.h5", "layout": "timm"}, r"w.h5' cannot hold timm's layout; its name must end in .safetensors"),
         ({"preprocessing": None}, "normalises its input itself in Keras.*give preprocessing"),
-        ({"arch": replace(TINY_V1, padding="symmetric")}, "keras's layout needs same padding"),
+        ({"arch": replace(TINY_V1, padding="symmetric")}, "keras's layout needs padding 'same'"),
         ({"arch": replace(TINY_V1, head=32)}, "weights does not fit tiny_v1: .* wrong shape"),
     ],
 )

@@ -64,7 +64,7 @@ def test_the_twin_that_fits_is_named(arch: Architecture) -> None:
     twin = zoo.architecture(f"tf_{arch.name}")
     assert same_layers(arch, twin)
     check_convention(twin, Convention("same", Norm(eps=1e-3)), "file")
-    with pytest.raises(RequestError, match=rf"^file needs same padding .*{arch.name} has .*: use {twin.name}$"):
+    with pytest.raises(RequestError, match=rf"^file needs padding 'same' .*{arch.name} has .*: use {twin.name}$"):
         check_convention(arch, Convention("same", Norm(eps=1e-3)), "file")
 
 

@@ -50,7 +50,7 @@ def test_l2_has_its_names_and_shapes() -> None:
 def test_the_other_padding_is_refused_with_the_right_name(tmp_path: Path) -> None:
     save_file(peer("b0").state_dict(), tmp_path / "b0.safetensors")
     with pytest.raises(
-        RequestError, match=r"needs same padding and a norm epsilon of 0.001.*: use tf_efficientnet_b0$"
+        RequestError, match=r"needs padding 'same' and a norm epsilon of 0.001.*: use tf_efficientnet_b0$"
     ):
         read_weights(tmp_path / "b0.safetensors", zoo.architecture("efficientnet_b0"))
     with pytest.raises(RequestError, match=r"does not fit tf_efficientnet_b1: .*it looks like efficientnet_b0 or tf_"):

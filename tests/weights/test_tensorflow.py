@@ -100,7 +100,7 @@ def test_it_goes_by_any_name_of_its_files(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_said() -> None:
     theirs = from_ours(random_network(B0).state_dict(), B0, "tensorflow", "b0")
     theirs = {name: tensor for name, tensor in theirs.items() if not name.endswith("num_batches_tracked")}
-    with pytest.raises(RequestError, match=r"needs same padding .* epsilon of 0\.001.*: use tf_efficientnet_b0$"):
+    with pytest.raises(RequestError, match=r"needs padding 'same' .* epsilon of 0\.001.*: use tf_efficientnet_b0$"):
         to_ours(theirs, zoo.architecture("efficientnet_b0"), detect(theirs, "b0"), "b0")
     with pytest.raises(RequestError, match=r"does not fit tf_efficientnet_b2: .*it looks like efficientnet_b0 or tf_"):
         to_ours(theirs, zoo.architecture("tf_efficientnet_b2"), detect(theirs, "b0"), "b0")

@@ -58,7 +58,9 @@ def b5(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_another_padding_or_norm_is_refused_with_what_fits(b5: Path, arch: str, changes: str) -> None:
-    message = rf"needs symmetric padding and a norm epsilon of 0.001; {arch} has .*: use dataclasses.replace\({changes}"
+    message = (
+        rf"needs padding 'symmetric' and a norm epsilon of 0.001; {arch} has .*: use dataclasses.replace\({changes}"
+    )
     with pytest.raises(RequestError, match=message):
         read_weights(b5, zoo.architecture(arch))
 
@@ -66,7 +68,7 @@ def test_another_padding_or_norm_is_refused_with_what_fits(b5: Path, arch: str, 
 def test_a_name_of_the_zoo_is_told_where_one_fits(tmp_path: Path) -> None:
     save_file(torchvision.models.efficientnet_b0(weights=None).state_dict(), tmp_path / "b0.safetensors")
     with pytest.raises(
-        RequestError, match=r"needs symmetric padding and a norm epsilon of 1e-05; .*: use efficientnet_b0"
+        RequestError, match=r"needs padding 'symmetric' and a norm epsilon of 1e-05; .*: use efficientnet_b0"
     ):
         read_weights(tmp_path / "b0.safetensors", zoo.architecture("tf_efficientnet_b0"))
 
@@ -88,5 +90,5 @@ def test_a_network_of_ones_own_may_have_any_norm(tmp_path: Path) -> None:
     arch = replace(zoo.architecture("efficientnet_b0"), head=640, norm=Norm(eps=2e-3))
     write_weights(create(arch), arch, tmp_path / "own.safetensors", layout="torchvision")
     read_weights(tmp_path / "own.safetensors", arch)
-    with pytest.raises(RequestError, match="torchvision's layout needs symmetric padding"):
+    with pytest.raises(RequestError, match="torchvision's layout needs padding 'symmetric'"):
         write_weights(create(arch), replace(arch, padding="same"), tmp_path / "x.safetensors", layout="torchvision")

@@ -31,7 +31,7 @@ def is_factory(name: str) -> bool:
 
 
 def open_baseline(
-    name: str | Path | Architecture | Callable[..., Any],
+    name: str | Path | zoo.AnyNetwork | Callable[..., Any],
     resolution: int | None = None,
     *,
     scales: Collection[Axis] = AXES,
@@ -66,6 +66,8 @@ def open_baseline(
     if resolution is not None:
         told = name.name if isinstance(name, Architecture) else f"{name!s:.60}"
         raise RequestError(f"resolution {resolution} (--base-resolution) goes with a factory; {told} has its own")
+    if isinstance(name, zoo.Comparator):
+        raise zoo.not_scalable(name.name)
     if not isinstance(name, (str, Path, Architecture)):
         raise RequestError(
             f"baseline is {name!r:.60}; give a name, a JSON file, package.module:factory, an Architecture or a function"

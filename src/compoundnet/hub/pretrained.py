@@ -1,6 +1,5 @@
 """From a folder, or a repository of the Hugging Face hub, to a network with its labels and preprocessing."""
 
-import re
 from pathlib import Path
 
 import huggingface_hub
@@ -14,8 +13,8 @@ from huggingface_hub.errors import (
 from compoundnet.errors import RequestError, foreign
 from compoundnet.nn.comparators import build_network
 from compoundnet.run import Run, RunFolder, using_device
-from compoundnet.weights import Weights, apply_weights
-from compoundnet.weights.comparators import read_any_weights
+from compoundnet.weights import Weights, apply_weights, read_weights
+from compoundnet.weights.hub import is_repository
 from compoundnet.zoo.comparators import AnyNetwork, read_network
 
 __all__ = ["FILES", "from_pretrained"]
@@ -24,7 +23,6 @@ FILES = ("README.md", "architecture.json", "config.json", "model.safetensors", "
 """All that a published folder may hold; nothing else is downloaded, so nothing that could run."""
 
 _PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 def from_pretrained(
@@ -68,7 +66,7 @@ def from_pretrained(
 
 def _downloaded(source: str, revision: str | None, token: str | None) -> Path:
     """The repository's files in the hub's cache, all of one commit; without a network those of the last time."""
-    if not _HUB_ID.fullmatch(source):
+    if not is_repository(source):
         raise RequestError(f"no folder {source!r}; give one that holds a trained network, or owner/name on the hub")
     try:
         return Path(
@@ -109,4 +107,4 @@ def _weights(folder: Path, arch: AnyNetwork, source: str) -> Weights:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
         why = f"; {pickles[0]} is a pickle, which can run code and is never loaded" if pickles else ""
         raise RequestError(f"{source!r} has no model.safetensors{why}")
-    return read_any_weights(file, arch)
+    return read_weights(file, arch)

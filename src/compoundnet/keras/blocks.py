@@ -17,7 +17,7 @@ from compoundnet.architecture import (
 )
 from compoundnet.keras.layers import ACTIVATIONS, add, conv_norm_act, mean_pool, squeeze_excite
 from compoundnet.keras.library import keras
-from compoundnet.keras.names import LayerNames, part_names
+from compoundnet.keras_names import LayerNames, part_names
 
 __all__ = ["Place", "block_layers"]
 

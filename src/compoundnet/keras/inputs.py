@@ -6,7 +6,7 @@ from typing import Any
 from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
 from compoundnet.keras.library import keras
-from compoundnet.keras.names import is_second_generation
+from compoundnet.keras_names import is_second_generation
 from compoundnet.preprocessing import IMAGENET_STD, Preprocessing
 
 __all__ = ["mend_variance", "normalized"]

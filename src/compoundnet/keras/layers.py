@@ -9,7 +9,7 @@ from typing import Any
 from compoundnet.architecture import Activation, Architecture
 from compoundnet.errors import RequestError
 from compoundnet.keras.library import keras
-from compoundnet.keras.names import LayerNames, is_second_generation
+from compoundnet.keras_names import LayerNames, is_second_generation
 
 __all__ = ["ACTIVATIONS", "add", "conv_norm_act", "linear", "max_pool", "mean_pool"]
 __all__ += ["squeeze_excite"]

@@ -16,8 +16,8 @@ from compoundnet.keras.blocks import Place, block_layers
 from compoundnet.keras.inputs import normalized
 from compoundnet.keras.layers import ACTIVATIONS, conv_norm_act, linear, max_pool
 from compoundnet.keras.library import keras
-from compoundnet.keras.names import CLASSIFIER, HIDDEN, STEM, STEM_POOL, TOP, block_prefix, deep_stem
 from compoundnet.keras.weights import load_file, to_keras
+from compoundnet.keras_names import CLASSIFIER, HIDDEN, STEM, STEM_POOL, TOP, block_prefix, deep_stem
 from compoundnet.preprocessing import Preprocessing
 
 __all__ = ["build"]

@@ -18,7 +18,7 @@ from compoundnet.cost import layers
 from compoundnet.errors import RequestError, foreign
 from compoundnet.keras.inputs import mend_variance
 from compoundnet.keras.library import keras
-from compoundnet.keras.names import STEM, modules
+from compoundnet.keras_names import STEM, modules
 
 __all__ = ["from_keras", "load_file", "to_keras"]
 

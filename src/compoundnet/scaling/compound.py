@@ -20,7 +20,7 @@ from typing import NamedTuple
 from compoundnet.architecture import Architecture
 from compoundnet.checks import finite
 from compoundnet.errors import RequestError, unknown
-from compoundnet.zoo import architecture
+from compoundnet.zoo import AnyNetwork, Comparator, architecture, not_scalable
 
 __all__ = [
     "COST_POWERS",
@@ -244,10 +244,12 @@ def _multiplier(axis: str, value: float) -> float:
     return value if isinstance(value, (int, float)) else float(value)  # NumPy's
 
 
-def opened(arch: str | Path | Architecture) -> Architecture:
+def opened(arch: str | Path | AnyNetwork) -> Architecture:
     """The architecture itself, that of a name or that in a file. RequestError: anything else."""
     if isinstance(arch, (str, Path)):
         return architecture(arch)
+    if isinstance(arch, Comparator):
+        raise not_scalable(arch.name)
     if not isinstance(arch, Architecture):
         raise RequestError(f"network is {arch!r:.60}; give a name, a JSON file or an Architecture")
     return arch

@@ -26,8 +26,7 @@ from compoundnet.train.plan import make_plan
 from compoundnet.train.progress import Advance, Event, Note, Observer, silent, tensorboard
 from compoundnet.train.recipe import RECIPES, Recipe
 from compoundnet.train.record import changes_since, make_record, matching_record
-from compoundnet.weights import Weights, apply_weights
-from compoundnet.weights.comparators import read_any_weights
+from compoundnet.weights import Weights, apply_weights, read_weights
 from compoundnet.zoo import AnyNetwork, Comparator
 
 __all__ = ["train"]
@@ -64,7 +63,7 @@ def train(
     base = zoo.network(architecture) if isinstance(architecture, str) else architecture
     recipe = recipe or RECIPES["scratch" if weights is None else "finetune"]
     arch = _fitted(base, dataset, recipe)
-    initial = None if weights is None else read_any_weights(weights, arch)
+    initial = None if weights is None else read_weights(weights, arch)
     prepared, origin = _preprocessing(base, initial)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     job = RunJob(

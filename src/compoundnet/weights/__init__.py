@@ -4,7 +4,8 @@
 ``write_weights`` into a file that others load.
 """
 
-from compoundnet.weights.load import Applied, Weights, adapt_input, apply_weights, read_weights
+from compoundnet.weights.load import Applied, Weights, adapt_input, apply_weights
+from compoundnet.weights.read import read_weights
 from compoundnet.weights.registry import Record, find, published
 from compoundnet.weights.write import write_weights
 

@@ -71,6 +71,7 @@ def from_ours(state: Mapping[str, Tensor], arch: Architecture, layout: str, sour
         return dict(state)
     if layout == "timm":
         return timm.from_ours(state, stored, source)
-    adapter = _ADAPTERS[layout]
+    adapter = _ADAPTERS["resnet" if layout == "torchvision" and resnet.is_resnet(arch) else layout]
+    modules = list(adapter.modules(stored))
     check_convention(arch, adapter.convention(arch), f"{layout}'s layout")
-    return rename.from_ours(state, stored, adapter.modules(stored), source)
+    return rename.from_ours(state, stored, modules, source)

@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
 from compoundnet.nn.comparators import build_comparator
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.weights import hub
 from compoundnet.weights.files import Recorded, read_record, read_tensors
 from compoundnet.weights.layout import CLASSIFIER, check
-from compoundnet.weights.load import Weights, adapt_input, read_weights
-from compoundnet.zoo.comparators import PREPROCESSING, AmoebaNetD, AnyNetwork, Comparator, Timm, TorchVision, ZFNet
+from compoundnet.weights.load import Weights
+from compoundnet.weights.opening import is_file
+from compoundnet.zoo.comparators import PREPROCESSING, AmoebaNetD, Comparator, Timm, TorchVision, ZFNet
 
-__all__ = ["PUBLISHED", "Published", "read_any_weights", "read_comparator_weights"]
+__all__ = ["PUBLISHED", "Published", "read_comparator_weights", "to_layout"]
 
 _BEST = "imagenet"
 
@@ -81,23 +81,8 @@ _LAYOUTS: dict[str, tuple[_Rules, ...]] = {
 _AUXILIARY = ("aux1.", "aux2.")  # GoogLeNet's classifiers that only its training had
 
 
-def read_any_weights(source: str | Path, network: AnyNetwork) -> Weights:
-    """The weights that ``source`` names for a network of either kind; errors as :func:`read_weights`."""
-    if isinstance(network, Architecture):
-        return read_weights(source, network)
-    return read_comparator_weights(source, network)
-
-
 def read_comparator_weights(source: str | Path, comparator: Comparator) -> Weights:
-    """The weights that ``source`` names, in our layout and checked name by name against ``comparator``.
-
-    ``source`` is ``"imagenet"``, another tag of ``PUBLISHED``, or a ``.safetensors`` file in our layout, torchvision's
-    or timm's (told apart by their names). Its classes may be others, as may its in_channels, to which the first
-    convolution is then adapted.
-
-    Raises:
-        RequestError: nothing by that name, no network, a bad file, or the weights of another network.
-    """
+    """:func:`compoundnet.weights.read_weights` for a comparator."""
     known = _published(source, comparator)
     path = Path(source).expanduser() if known is None else hub.fetch(known.repository)
     text = str(path) if known is None else known.repository
@@ -112,6 +97,15 @@ def read_comparator_weights(source: str | Path, comparator: Comparator) -> Weigh
     )
 
 
+def to_layout(state: Mapping[str, Tensor], comparator: Comparator, layout: str) -> dict[str, Tensor]:
+    """A comparator's state dict for a file, checked. RequestError: of another network, or a layout not our own."""
+    if layout != "compoundnet":
+        raise RequestError(
+            f"weights of {comparator.name} cannot be written in {layout}'s layout; in compoundnet's they can"
+        )
+    return _to_ours(state, comparator, "weights")
+
+
 def _published(source: str | Path, comparator: Comparator) -> Published | None:
     """The row that ``source`` names; None for a file."""
     rows = [row for row in PUBLISHED if row.comparator == comparator.name]
@@ -119,7 +113,7 @@ def _published(source: str | Path, comparator: Comparator) -> Published | None:
     if found:
         return found[0]
     text = os.fspath(source)
-    if isinstance(source, Path) or text.endswith(".safetensors") or Path(text).expanduser().exists():
+    if isinstance(source, Path) or is_file(text):
         return None
     if not rows:
         names = ", ".join(dict.fromkeys(row.comparator for row in PUBLISHED))
@@ -132,7 +126,7 @@ def _published(source: str | Path, comparator: Comparator) -> Published | None:
 
 
 def _to_ours(state: Mapping[str, Tensor], comparator: Comparator, source: str) -> dict[str, Tensor]:
-    """The tensors under our names, the first convolution adapted to the comparator's channels."""
+    """The tensors under our names; classes and in_channels are as they are stored."""
     shapes = _shapes(comparator)
     first = next(iter(shapes))
     layouts = ((), *_LAYOUTS.get(_family(comparator), ()))
@@ -149,10 +143,7 @@ def _to_ours(state: Mapping[str, Tensor], comparator: Comparator, source: str) -
     expected = {theirs: shape for (theirs, _), shape in zip(ours_of.items(), _shapes(stored).values(), strict=True)}
     state = {name: _flat(tensor, expected.get(name)) for name, tensor in state.items()}
     check(state, expected, comparator.name, source, (theirs_of[CLASSIFIER[0]], theirs_of[CLASSIFIER[1]]))
-    ours = {ours_of[name]: tensor for name, tensor in state.items()}
-    if stored.in_channels != comparator.in_channels:
-        ours[first] = adapt_input(ours[first], comparator.in_channels)
-    return ours
+    return {ours_of[name]: tensor for name, tensor in state.items()}
 
 
 def _shapes(comparator: Comparator) -> dict[str, torch.Size]:

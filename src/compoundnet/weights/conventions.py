@@ -32,8 +32,8 @@ def check_convention(arch: Architecture, convention: Convention, source: str) ->
     eps = convention.norm.eps if convention.norm else arch.norm.eps
     if (arch.padding, arch.norm.eps) == (convention.padding, eps):
         return
-    fits = f"{source} needs {convention.padding} padding and a norm epsilon of {eps:g}"
-    has = f"{arch.name} has {arch.padding} and {arch.norm.eps:g}"
+    fits = f"{source} needs padding {convention.padding!r} and a norm epsilon of {eps:g}"
+    has = f"{arch.name} has {arch.padding!r} and {arch.norm.eps:g}"
     raise RequestError(f"{fits}; {has}: use {_fitting(arch, convention, eps)}")
 
 

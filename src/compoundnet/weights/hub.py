@@ -10,8 +10,9 @@ from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, Repositor
 
 from compoundnet.errors import RequestError
 
-__all__ = ["fetch", "sha256_of"]
+__all__ = ["fetch", "is_repository", "sha256_of"]
 
+_REPOSITORY = re.compile(r"[\w-][\w.-]*/[\w.-]*\w[\w.-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -21,6 +22,11 @@ class _Expected:
 
     size_bytes: int | None = None
     sha256: str | None = None
+
+
+def is_repository(text: str) -> bool:
+    """Whether a text may be the ``owner/name`` of a repository, and not a path such as ``./name``."""
+    return _REPOSITORY.fullmatch(text) is not None
 
 
 def fetch(repository: str, file: str = "model.safetensors") -> Path:

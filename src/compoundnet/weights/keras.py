@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture, FusedMBConv
+from compoundnet.architecture import Architecture
+from compoundnet.keras_names import CLASSIFIER, SQUEEZE_EXCITE, STEM, TOP, LayerNames, block_prefix, part_names
 from compoundnet.preprocessing import IMAGENET_STD, Preprocessing
 from compoundnet.weights.axes import is_depthwise
-from compoundnet.weights.parts import Place, places
+from compoundnet.weights.parts import places
 
-__all__ = ["LEAVES", "class_of", "modules", "modules_by_class", "normalises_inside", "preprocessing"]
+__all__ = ["LEAVES", "class_of", "modules", "modules_by_class", "preprocessing"]
 
 LEAVES = {
     "conv2d": ("kernel", "bias"),
@@ -26,33 +27,19 @@ LEAVES = {
 }
 """The arrays of a layer of each class, in the order in which Keras 3 numbers them."""
 
-_OUTER = {
-    "stem.conv": "stem_conv",
-    "stem.norm": "stem_bn",
-    "head.conv": "top_conv",
-    "head.norm": "top_bn",
-    "classifier": "predictions",
-}
-_EXPAND = {"conv": "expand_conv", "norm": "expand_bn"}
-_PROJECT = {"conv": "project_conv", "norm": "project_bn"}
-_PARTS = {
-    "expand": _EXPAND,
-    "squeeze_excite": {"reduce": "se_reduce", "expand": "se_expand"},
-    "project": _PROJECT,
-}
-
 
 def modules(arch: Architecture) -> Iterator[tuple[str, str]]:
     """Every module of ours that has tensors, with its name in Keras, in the order of Keras' layers."""
-    outer = iter(_OUTER.items())
-    yield next(outer)
-    yield next(outer)
+    yield from _layers("stem", STEM)
     for place in places(arch, "Keras"):
-        block = f"block{place.stage + 1}{chr(ord('a') + place.repeat)}_"
+        prefix, names = block_prefix(place.stage, place.repeat), part_names(place.block, arch)
         for part in place.parts:
-            for ours, theirs in _names(part, place, arch).items():
-                yield f"{place.ours}.{part}.{ours}", f"{block}{theirs}"
-    yield from outer
+            if part == "squeeze_excite":
+                yield from ((f"{place.ours}.{ours}", prefix + layer) for layer, ours in SQUEEZE_EXCITE.items())
+            else:
+                yield from _layers(f"{place.ours}.{part}", names[part].within(prefix))
+    yield from _layers("head", TOP)
+    yield "classifier", CLASSIFIER
 
 
 def modules_by_class(arch: Architecture) -> Iterator[tuple[str, str]]:
@@ -73,11 +60,6 @@ def class_of(module: str) -> str:
     return "depthwise_conv2d" if is_depthwise(module) else "conv2d"
 
 
-def normalises_inside(arch: Architecture) -> bool:
-    """Whether Keras' network begins with a normalisation that is stored: V1's, which has no fused block, does."""
-    return not any(isinstance(stage.block, FusedMBConv) for stage in arch.stages)
-
-
 def preprocessing(mean: Sequence[float], variance: Sequence[float], arch: Architecture) -> Preprocessing:
     """What V1's normalisation layer does to images of 0..1, by its stored numbers, three each.
 
@@ -96,12 +78,9 @@ def preprocessing(mean: Sequence[float], variance: Sequence[float], arch: Archit
     return replace(zoo.preprocessing(arch), mean=(red, green, blue), std=(r, g, b))
 
 
-def _names(part: str, place: Place, arch: Architecture) -> dict[str, str]:
-    if part == "depthwise":  # V2's code has "dwconv2"
-        return {"conv": "dwconv" if normalises_inside(arch) else "dwconv2", "norm": "bn"}
-    if part == "fused":
-        return _EXPAND if "project" in place.parts else _PROJECT
-    return _PARTS[part]
+def _layers(module: str, names: LayerNames) -> Iterator[tuple[str, str]]:
+    yield f"{module}.conv", names.conv
+    yield f"{module}.norm", names.norm
 
 
 def _shortest(value: float) -> float:

@@ -2,7 +2,6 @@
 
 import math
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,10 @@ from compoundnet.preprocessing import Preprocessing
 from compoundnet.weights import hub, keras, registry
 from compoundnet.weights.adapters import to_ours
 from compoundnet.weights.files import Recorded, Stored, read_record
-from compoundnet.weights.layout import CLASSIFIER, LAYOUTS, check, detect
+from compoundnet.weights.layout import CLASSIFIER, check, detect
 from compoundnet.weights.opening import is_file, open_weights
 
-__all__ = ["Applied", "Weights", "adapt_input", "apply_weights", "read_weights"]
-
-_STEM = LAYOUTS["compoundnet"].stem
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+__all__ = ["Applied", "Weights", "adapt_input", "apply_weights", "read_architecture_weights"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -48,19 +44,8 @@ class Applied:
     adapted: tuple[str, ...] = ()
 
 
-def read_weights(source: str | Path, arch: Architecture) -> Weights:
-    """The weights that ``source`` names, in our layout and checked name by name against ``arch``.
-
-    ``source`` is ``"imagenet"`` or another tag of :func:`compoundnet.weights.find`, a hub id ``owner/name``, or a
-    file: safetensors in compoundnet's, timm's, torchvision's or lukemelas' layout; ``.h5``, ``.weights.h5`` or
-    ``.keras`` of Keras' EfficientNets; or a checkpoint of the original code, by the name that its files share. Files
-    are told apart by their content, layouts by their names. A file may have other ``classes`` and ``in_channels``
-    than ``arch``, or no classifier; :func:`apply_weights` deals with it.
-
-    Raises:
-        RequestError: nothing by that name, no network, a bad file, the weights of another architecture, or of one
-            that pads or normalises otherwise; or a package is missing that reads the file.
-    """
+def read_architecture_weights(source: str | Path, arch: Architecture) -> Weights:
+    """:func:`compoundnet.weights.read_weights` for an architecture."""
     path, text, known = _locate(source, arch)
     stored, sha256 = open_weights(path)
     state = to_ours(stored.tensors, arch, detect(stored.tensors, text), text)
@@ -93,8 +78,9 @@ def apply_weights(model: nn.Module, weights: Weights, *, strict: bool = False) -
     adapted: tuple[str, ...] = ()
     if CLASSIFIER[0] in own and not _same_rows(own, state):
         fresh = CLASSIFIER
-    if _STEM in own and own[_STEM].shape[1] != state[_STEM].shape[1]:
-        adapted = (_STEM,)
+    stem = next(iter(own))
+    if stem in state and own[stem].ndim == state[stem].ndim == 4 and own[stem].shape[1] != state[stem].shape[1]:
+        adapted = (stem,)
     if strict and (fresh or adapted):
         raise RequestError(f"{weights.source} does not fit {_name(model)} exactly: {_differences(own, state)}")
     state = {name: tensor for name, tensor in state.items() if name not in fresh}
@@ -127,7 +113,7 @@ def _locate(source: str | Path, arch: Architecture) -> tuple[Path, str, registry
     path = Path(text).expanduser()
     if isinstance(source, Path) or is_file(text):
         return path, str(path), None
-    if _HUB_ID.fullmatch(text):
+    if hub.is_repository(text):
         return _from_hub(text, arch)
     return _published(registry.find(arch.name, text))  # which says what there is
 
@@ -162,7 +148,7 @@ def _same_rows(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> bool:
 
 
 def _differences(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> str:
-    names = (_STEM, *CLASSIFIER)
+    names = (next(iter(own)), *CLASSIFIER)
     pairs = ((name, own[name].shape, state[name].shape if name in state else None) for name in names if name in own)
     return ", ".join(
         f"{name} is {'absent' if theirs is None else tuple(theirs)}, not {tuple(mine)}"

@@ -231,5 +231,6 @@ def _nothing_published(architecture: str) -> RequestError:
     names = sorted({record.architecture for record in RECORDS})
     twin = architecture.removeprefix("tf_") if architecture.startswith("tf_") else f"tf_{architecture}"
     near = [twin] if twin in names else get_close_matches(architecture, names, n=3, cutoff=0.7)
-    advice = f"there are weights for {' and '.join(near or names)}"
+    some = " and ".join(near) if near else f"{len(names)} architectures, such as {names[0]}"
+    advice = f"there are weights for {some}"
     return RequestError(f"no weights are published for {architecture!r}; {advice}; or give a file of your own")

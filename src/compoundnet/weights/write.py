@@ -12,12 +12,15 @@ from compoundnet.architecture import Architecture
 from compoundnet.checks import check_choice, check_writable
 from compoundnet.errors import RequestError
 from compoundnet.files import write_atomically
+from compoundnet.keras_names import is_second_generation
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.weights import keras, keras_files
 from compoundnet.weights.adapters import from_ours
 from compoundnet.weights.axes import from_torch, leaf_of
+from compoundnet.weights.comparators import to_layout
 from compoundnet.weights.files import LABELS_KEY, PREPROCESSING_KEY
 from compoundnet.weights.keras_files import Layer
+from compoundnet.zoo.comparators import AnyNetwork
 
 __all__ = ["WRITTEN", "write_weights"]
 
@@ -32,7 +35,7 @@ _KERAS_FORMS: dict[str, Callable[[Sequence[Layer], Mapping[str, str]], bytes]] =
 
 def write_weights(
     weights: nn.Module | Mapping[str, Tensor],
-    arch: Architecture,
+    arch: AnyNetwork,
     path: str | Path,
     *,
     layout: str = "compoundnet",
@@ -46,7 +49,8 @@ def write_weights(
 
     Args:
         weights: a network of :func:`compoundnet.nn.build`, or its state dict.
-        arch: what the network is; its classes and in_channels may be others than the weights'.
+        arch: what the network is, an architecture or a comparator (of which our layout alone is written); its classes
+            and in_channels may be others than the weights'.
         path: ``.safetensors``; for Keras ``.weights.h5`` or ``.h5``.
         layout: one of ``WRITTEN``.
         preprocessing: how images were prepared, which is recorded in the file. Keras' EfficientNet (V1, not V2)
@@ -63,9 +67,12 @@ def write_weights(
     path = Path(path)
     check_choice("layout", layout, WRITTEN)
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights
-    theirs = from_ours(state, arch, layout, "weights")
+    if isinstance(arch, Architecture):
+        theirs = from_ours(state, arch, layout, "weights")
+    else:
+        theirs = to_layout(state, arch, layout)
     texts = dict(_texts(preprocessing, labels))
-    if layout == "keras":
+    if layout == "keras" and isinstance(arch, Architecture):
         form = _keras_form(path)
         content = form([*_normalization(arch, state, preprocessing), *_layers(arch, state)], texts)
     else:
@@ -93,7 +100,7 @@ def _normalization(
     arch: Architecture, state: Mapping[str, Tensor], preprocessing: Preprocessing | None
 ) -> Iterator[Layer]:
     """The layer with which V1 begins in Keras, of images of 0..1; V2 has constants in its place."""
-    if not keras.normalises_inside(arch):
+    if is_second_generation(arch):
         return
     if preprocessing is None:
         raise RequestError(

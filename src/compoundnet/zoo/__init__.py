@@ -29,6 +29,7 @@ __all__ = [
     "list_architectures",
     "list_networks",
     "network",
+    "not_scalable",
     "preprocessing",
 ]
 

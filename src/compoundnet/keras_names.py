@@ -1,4 +1,4 @@
-"""What the layers of a Keras model are called, and which of our modules each one is.
+"""What the layers of a Keras model are called, and which of our modules each one is. Keras itself is not needed.
 
 The names are those of ``keras.applications`` where it has the network (EfficientNet, EfficientNetV2), so that
 people find the layers they know and files written there can be read here.
@@ -18,7 +18,17 @@ from compoundnet.architecture import (
 )
 from compoundnet.errors import RequestError
 
-__all__ = ["CLASSIFIER", "HIDDEN", "STEM", "STEM_POOL", "TOP", "LayerNames", "block_prefix", "deep_stem"]
+__all__ = [
+    "CLASSIFIER",
+    "HIDDEN",
+    "SQUEEZE_EXCITE",
+    "STEM",
+    "STEM_POOL",
+    "TOP",
+    "LayerNames",
+    "block_prefix",
+    "deep_stem",
+]
 __all__ += ["is_second_generation", "modules", "part_names"]
 
 HIDDEN, CLASSIFIER = "hidden", "predictions"
@@ -61,7 +71,8 @@ _PARTS: dict[type, dict[str, LayerNames]] = {
     Bottleneck: {part: _named(part) for part in ("reduce", "spatial", "expand", "shortcut")},
 }
 
-_SQUEEZE_EXCITE = {"se_reduce": "squeeze_excite.reduce", "se_expand": "squeeze_excite.expand"}
+SQUEEZE_EXCITE = {"se_reduce": "squeeze_excite.reduce", "se_expand": "squeeze_excite.expand"}
+"""Our module in a block of the two layers without a norm."""
 
 
 def is_second_generation(arch: Architecture) -> bool:
@@ -122,7 +133,7 @@ def _in_blocks(arch: Architecture) -> Iterator[tuple[str, str]]:
             prefix, place = block_prefix(i, j), f"stages.{i}.{j}"
             for part, names in part_names(stage.block, arch).items():
                 yield from _of_part(names.within(prefix), f"{place}.{part}").items()
-            for layer, module in _SQUEEZE_EXCITE.items():
+            for layer, module in SQUEEZE_EXCITE.items():
                 yield prefix + layer, f"{place}.{module}"
 
 
