@@ -162,3 +162,38 @@ def test_a_picture_that_cannot_be_read(files: list[Path], labels: list[str], tmp
         estimator().fit([*files, bad], [*labels, "red"])
     with pytest.raises(RequestError, match=r"bad\.png: is not an image"):
         estimator().fit(files, labels).predict([bad])
+
+
+def test_a_fit_that_fails_leaves_what_was_fitted(pixels: NDArray[np.uint8], labels: list[str]) -> None:
+    fitted = estimator(epochs=np.int64(1), random_state=np.int64(3)).fit(pixels, labels)
+    before = fitted.predict(pixels)
+    with pytest.raises(RequestError, match="uint8 of shape"):
+        fitted.fit(np.zeros((4, 8, 8, 2), np.uint8), [5, 6, 7, 8])
+    assert (fitted.predict(pixels) == before).all()
+    new = estimator()
+    with pytest.raises(RequestError, match="uint8 of shape"):
+        new.fit(np.zeros((4, 8, 8, 2), np.uint8), [5, 6, 7, 8])
+    with pytest.raises(NotFittedError):
+        new.predict(pixels)
+
+
+@pytest.mark.parametrize(
+    ("settings", "labelled", "message"),
+    [
+        ({"recipe": 5}, ["a", "b"], "recipe is 5; it must be"),
+        ({"recipe": {}}, ["a", "b"], "recipe is {}; it must be"),
+        ({}, [0.0, float("nan")], "y has NaN"),
+        ({}, np.array(["a", 5], dtype=object), "y mixes kinds"),
+    ],
+)
+def test_other_mistakes_are_a_line(
+    pixels: NDArray[np.uint8], settings: dict[str, Any], labelled: Any, message: str
+) -> None:
+    with pytest.raises(RequestError, match=message):
+        CompoundNetClassifier(ARCH, device="cpu", **settings).fit(pixels[:2], labelled)
+
+
+def test_images_that_are_none() -> None:
+    for images in (None, 5, np.zeros((2, 0, 8), np.uint8)):
+        with pytest.raises(RequestError, match=r"^X"):
+            estimator().fit(images, ["a", "b"])  # type: ignore[arg-type]

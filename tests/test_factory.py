@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -165,3 +166,38 @@ def test_weights_that_are_no_weights(tmp_path: Path) -> None:
     path.write_text("weights, one day")
     with pytest.raises(RequestError, match=r"is not a safetensors file, or it is truncated"):
         create(TINY, weights=path)
+
+
+@pytest.mark.parametrize(("rows", "background"), [(7, ""), (1001, "; class 0 may be the background")])
+def test_a_classifier_of_other_classes_is_not_dropped_silently(tmp_path: Path, rows: int, background: str) -> None:
+    """EdgeTPU's own checkpoints have 1001 classes, of which 0 is the background."""
+    name = "efficientnet_es" if background else "mbconv_tiny"
+    with torch.device("meta"):
+        state = create(name, num_classes=rows).state_dict()
+    state = {key: torch.zeros(tensor.shape, dtype=tensor.dtype) for key, tensor in state.items()}
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(
+        RequestError, match=rf"has a classifier of {rows} classes.*{background}: give num_classes={rows}"
+    ):
+        create(name, tmp_path / "w.safetensors")
+    assert len(create(name, tmp_path / "w.safetensors", num_classes=rows).classifier.weight) == rows
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"architecture": 5}, "network is 5; give a name"),
+        ({"architecture": None}, "network is None; give a name"),
+        ({"features_only": True, "out_indices": 5}, "out_indices is 5; it must be a list"),
+        ({"features_only": True, "out_indices": "01"}, "out_indices is '01'; it must be a list"),
+        ({"features_only": True, "out_indices": (True,)}, "out_indices is"),
+        ({"features_only": True, "out_indices": (1.0,)}, "out_indices is"),
+    ],
+)
+def test_arguments_of_another_kind(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(RequestError, match=message):
+        create(**{"architecture": "mbconv_tiny", **settings})
+
+
+def test_whole_numbers_of_numpy_are_taken() -> None:
+    assert create("mbconv_tiny", num_classes=np.int64(4)).classifier.out_features == 4

@@ -91,8 +91,8 @@ def check_writable(path: Path) -> None:
             why = f"{str(folder)!r} is no folder"
         else:
             why = _untaken(folder)
-    except OSError as error:
-        why = str(error.strerror)
+    except (OSError, ValueError) as error:
+        why = str(getattr(error, "strerror", None) or error)
     if why:
         raise RequestError(f"cannot write {str(path)!r}: {why}")
 

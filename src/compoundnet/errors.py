@@ -7,7 +7,7 @@ from textwrap import shorten
 _NAMES_SHOWN = 40
 _SHOWN = 160  # characters of somebody else's error
 
-__all__ = ["FailureError", "RequestError", "StoppedError", "foreign", "unknown"]
+__all__ = ["FailureError", "RequestError", "StoppedError", "foreign", "plain", "unknown"]
 
 
 class RequestError(ValueError):
@@ -41,6 +41,15 @@ def foreign(error: BaseException) -> str:
     except Exception as another:
         message = f"its message raised {type(another).__name__}"
     return f"{type(error).__name__}: {shorten(message or 'no message', _SHOWN, placeholder='...')}"
+
+
+def plain(text: str) -> str:
+    """A name from a stranger's file for a terminal: short, on one line, nothing in it that a terminal obeys.
+
+    >>> plain("a\\x1b[31mb")
+    'a\\\\x1b[31mb'
+    """
+    return shorten(text if text.isprintable() else repr(text)[1:-1], _SHOWN, placeholder="...")
 
 
 class FailureError(RuntimeError):

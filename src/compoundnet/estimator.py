@@ -51,7 +51,7 @@ class CompoundNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         architecture: str | AnyNetwork = "efficientnet_b0",
         *,
         weights: str | Path | None = None,
-        recipe: str | Recipe | None = None,
+        recipe: str | Path | Recipe | None = None,
         epochs: int | None = None,
         validation_fraction: float = 0.15,
         device: str | None = None,
@@ -72,15 +72,13 @@ class CompoundNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
             RequestError: images of another kind, fewer than two classes, or settings that training refuses.
         """
         check_number("validation_fraction", self.validation_fraction, lambda x: 0 < x < 1, "lie in (0, 1)")
-        self.classes_, labels = np.unique(column_or_1d(y), return_inverse=True)
-        if len(self.classes_) < 2:
-            raise RequestError(f"y has {len(self.classes_)} class; there must be at least two to tell apart")
+        classes, labels = _labels(y)
         recipe = self._recipe()
         with TemporaryDirectory(prefix="compoundnet-fit-") as scratch:
             files = _files(X, Path(scratch))
             if len(files) != len(labels):
                 raise RequestError(f"X has {len(files)} images and y {len(labels)} labels; there must be one each")
-            names = tuple(map(str, self.classes_.tolist()))
+            names = tuple(map(str, classes.tolist()))
             dataset = _dataset(files, labels.tolist(), names, self.validation_fraction, recipe.seed)
             folder = train(
                 self.architecture,
@@ -90,12 +88,12 @@ class CompoundNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
                 recipe=recipe,
                 device=self.device,
             )
-            self.run_ = load(folder.path)
+            self.run_, self.classes_ = load(folder.path), classes
         return self
 
     def predict_proba(self, X: Images) -> NDArray[np.float64]:
         """(N, classes), in the order of ``classes_``; each row sums to 1."""
-        check_is_fitted(self)
+        check_is_fitted(self, "run_")
         with TemporaryDirectory(prefix="compoundnet-predict-") as scratch:
             files = _files(X, Path(scratch))
             split = Split(files=files, labels=(0,) * len(files))
@@ -110,19 +108,46 @@ class CompoundNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
         return answers
 
     def _recipe(self) -> Recipe:
-        given = self.recipe or ("finetune" if self.weights is not None else "scratch")
-        recipe = read_recipe(given) if isinstance(given, str) else given
+        given = self.recipe
+        if given is None:
+            given = "finetune" if self.weights is not None else "scratch"
+        recipe = read_recipe(str(given)) if isinstance(given, (str, Path)) else given
+        if not isinstance(recipe, Recipe):
+            raise RequestError(f"recipe is {recipe!r:.60}; it must be a name, a JSON file or a Recipe")
         return replace(
             recipe,
-            epochs=recipe.epochs if self.epochs is None else self.epochs,
-            seed=recipe.seed if self.random_state is None else self.random_state,
+            epochs=recipe.epochs if self.epochs is None else _whole(self.epochs),
+            seed=recipe.seed if self.random_state is None else _whole(self.random_state),
         )
+
+
+def _whole(value: Any) -> Any:
+    """A whole number of NumPy's, as a grid of settings holds them, as Python's; what else it is, a recipe will name."""
+    return int(value) if isinstance(value, np.integer) else value
+
+
+def _labels(y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The classes, sorted, and the number of each image's."""
+    column = column_or_1d(y)
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        raise RequestError("y has NaN or infinity in it; a label is a text or a whole number")
+    try:
+        classes, labels = np.unique(column, return_inverse=True)
+    except TypeError as error:
+        raise RequestError(
+            f"y mixes kinds of labels that cannot be sorted ({error}); make all of them texts"
+        ) from error
+    if len(classes) < 2:
+        raise RequestError(f"y has {len(classes)} class; there must be at least two to tell apart")
+    return classes, labels
 
 
 def _files(images: Images, folder: Path) -> tuple[Path, ...]:
     """Every image as a file: paths as they are, pixels as PNG in ``folder``, which loses nothing."""
     if isinstance(images, (str, Path)):
         raise RequestError(f"X is {str(images)!r}; it must be a list of paths, such as [{str(images)!r}]")
+    if not isinstance(images, Iterable):
+        raise RequestError(f"X is {images!r:.60}; it must be a list of paths or of uint8 arrays")
     files = tuple(_file(image, i, folder) for i, image in enumerate(images))
     if not files:
         raise RequestError("X has no images; give paths, or uint8 arrays (H, W) or (H, W, C)")
@@ -135,7 +160,11 @@ def _file(image: Any, i: int, folder: Path) -> Path:
             raise RequestError(f"X[{i}] is {str(image)!r}; there is no such file")
         return Path(image).absolute()
     pixels = np.asarray(image)
-    if pixels.dtype != np.uint8 or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))):
+    if (
+        not pixels.size
+        or pixels.dtype != np.uint8
+        or not (pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4)))
+    ):
         raise RequestError(
             f"X[{i}] is {pixels.dtype} of shape {pixels.shape}; "
             "an image is a path, or uint8 of shape (H, W) or (H, W, C) with C of 1, 3 or 4"

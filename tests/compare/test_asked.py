@@ -100,6 +100,7 @@ def test_a_factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["alexnet", "alexnet"], r"'alexnet' is given twice; name it once"),
         (["AlexNet", "alexnet"], r"'alexnet' is the same network as 'AlexNet'; name it once"),
         (["no/such/run"], r"'no/such/run' is neither a run folder nor a network"),
+        (["a" * 5000], r"unknown network or run 'aaaa"),
         (["no.json"], r"cannot read architecture 'no.json'"),
         (["no_module_of_that_name:net"], r"cannot find factory 'no_module_of_that_name:net'"),
     ],
@@ -121,6 +122,11 @@ def test_wrong_runs_are_told_in_one_line(tmp_path: Path) -> None:
     for name, damage in {
         "no_data": {"data": {}},
         "no_number": {"evaluations": {"test": {"top1": "x", "top5": None}}},
+        "no_share": {"evaluations": {"test": {"top1": 7, "top5": None, "n": 5}}},
+        "below_top1": {"evaluations": {"test": {"top1": 0.5, "top5": 0.4, "n": 5}}},
+        "no_images": {"evaluations": {"test": {"top1": 0.5, "top5": None, "n": 0}}},
+        "endless": {"evaluations": {"test": {"top1": 0.5, "top5": None, "n": float("inf")}}},
+        "nan": {"evaluations": {"test": {"top1": 0.5, "top5": float("nan"), "n": 5}}},
     }.items():
         with pytest.raises(RequestError, match=rf"{name}' is damaged"):
             asked_for([write_run(tmp_path / name, **damage)])

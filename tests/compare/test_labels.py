@@ -75,3 +75,16 @@ def test_widths_are_helveticas() -> None:
         (667 + 278 + 278 + 222 + 500 + 222 + 556 + 556 + 278 + 722 + 556 + 278 + 333 + 667 + 556) / 100
     )
     assert text_width("網", 12) == 12.0
+
+
+@given(st.lists(coordinates, min_size=2, max_size=8))
+@settings(max_examples=40)
+@example([(300.0, 200.0, 90.0), (303.0, 201.0, 60.0), (308.0, 202.0, 70.0)])
+def test_a_label_that_another_point_is_as_near_to_is_tied_to_its_own(places: list[tuple[float, float, float]]) -> None:
+    points = points_at(places)
+    placed = place(points, WIDTH, HEIGHT)
+    assert placed is not None
+    for i, (point, one) in enumerate(zip(points, placed, strict=True)):
+        gap = [math.dist(one.box.nearest(p.x, p.y), (p.x, p.y)) for p in points]
+        nearer = [k for k in range(len(points)) if k != i and gap[k] < gap[i]]
+        assert not nearer or one.line is not None, point

@@ -76,7 +76,7 @@ def test_latency_is_measured_with_its_spread(tmp_path: Path, monkeypatch: pytest
 
 
 def test_latency_of_what_nobody_has_is_refused() -> None:
-    with pytest.raises(RequestError, match="no latency can be measured: nobody's code of GPipe is here"):
+    with pytest.raises(RequestError, match="no latency can be measured: GPipe is not implemented here"):
         compare(["GPipe"], latency=Setting())
 
 

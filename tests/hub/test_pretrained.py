@@ -174,3 +174,12 @@ def test_a_hub_that_fails_is_a_line(monkeypatch: pytest.MonkeyPatch, fails: Exce
     with pytest.raises(RequestError, match=said) as caught:
         from_pretrained("jane/net")
     assert "\n" not in str(caught.value)
+
+
+def test_an_architecture_far_larger_than_the_weights_is_refused_before_it_is_built(folder: Path) -> None:
+    record = json.loads((folder / "architecture.json").read_text())
+    record["stages"][-1]["repeats"] = 1_000_000
+    record["classes"] = 1_000_000
+    (folder / "architecture.json").write_text(json.dumps(record))
+    with pytest.raises(RequestError, match=r"too small for what architecture\.json describes"):
+        from_pretrained(folder)

@@ -237,3 +237,21 @@ def test_a_comparator_goes_the_same_way(tmp_path: Path) -> None:
     with torch.no_grad():
         assert torch.equal(back.model(torch.ones(1, 3, 32, 33)), run.model(torch.ones(1, 3, 32, 33)))
     assert "googlenet (5.60 M parameters" in (tmp_path / "net" / "README.md").read_text()
+
+
+def test_a_persons_own_files_stay(run_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(RequestError, match=r"holds 'README\.md' of something else"):
+        save_pretrained(run_folder, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["/proc/x", "a" * 300])
+def test_a_folder_that_cannot_be(run_folder: Path, tmp_path: Path, folder: str) -> None:
+    with pytest.raises(RequestError, match="cannot write"):
+        save_pretrained(run_folder, tmp_path / folder)
+
+
+def test_data_sets_are_a_list(run_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="datasets is 'ab'; it must be a list"):
+        save_pretrained(run_folder, tmp_path / "net", datasets="ab")

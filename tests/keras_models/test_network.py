@@ -263,3 +263,10 @@ def test_what_is_not_installed_is_named_with_the_extra(missing: str, said: str) 
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.strip().splitlines()[-1].startswith("compoundnet.errors.RequestError: compoundnet.keras " + said)
+
+
+def test_v2_s_takes_pixels_as_keras_applications_does() -> None:
+    """x / 128 - 1 (keras 3.15 ``efficientnet_v2.py``), where timm has x / 127.5 - 1."""
+    model = build(architecture("tf_efficientnetv2_s"), include_preprocessing=True, include_top=False)
+    layer = model.get_layer("rescaling")
+    assert (layer.scale, layer.offset) == (1 / 128, -1.0)

@@ -19,6 +19,7 @@ from compoundnet.errors import RequestError
 from compoundnet.factory import create
 from compoundnet.nn import build
 from compoundnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
+from compoundnet.weights import keras as adapter
 from compoundnet.weights import read_weights, write_weights
 from weights.peers import TINY, TINY_V1, alike, random_network
 
@@ -240,3 +241,31 @@ def test_a_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(RequestError, match=r"w\.h5 needs h5py, .* pip install 'compoundnet\[keras\]'"):
         read_weights(path, TINY)
+
+
+def test_more_blocks_than_letters(tmp_path: Path) -> None:
+    """The letters of Keras' blocks go on after z as the builder's do: z, aa, ab."""
+    arch = replace(TINY, stages=(*TINY.stages[:-1], replace(TINY.stages[-1], repeats=28)))
+    names = dict(adapter.modules(arch))
+    last = len(arch.stages)
+    assert names[f"stages.{last - 1}.25.project.conv"] == f"block{last}z_project_conv"
+    assert names[f"stages.{last - 1}.27.project.conv"] == f"block{last}ab_project_conv"
+    state = random_network(arch).state_dict()
+    path = write_weights(state, arch, tmp_path / "w.weights.h5", layout="keras")
+    assert alike(read_weights(path, arch).state, state)
+
+
+def test_variances_come_back_to_the_bit(tmp_path: Path) -> None:
+    """Through the deviation, which is what a record of preprocessing holds."""
+    state = random_network(TINY_V1).state_dict()
+    variance = np.array([0.0512, 0.0517, 0.0533], np.float32)
+    std = tuple(float(v) ** 0.5 for v in variance)
+    given = Preprocessing(resolution=224, mean=(0.5, 0.4, 0.3), std=std)
+    first = write_weights(state, TINY_V1, tmp_path / "a.weights.h5", layout="keras", preprocessing=given)
+    read = read_weights(first, TINY_V1)
+    again = write_weights(
+        read.state, TINY_V1, tmp_path / "b.weights.h5", layout="keras", preprocessing=read.preprocessing
+    )
+    with h5py.File(first) as one, h5py.File(again) as other:
+        stored = [file["layers/normalization/vars/1"][()] for file in (one, other)]
+    assert stored[0].tobytes() == stored[1].tobytes() == variance.tobytes()

@@ -1,9 +1,11 @@
 """Files that are something else than they say, damaged, or made to do harm: each refused, nothing in them run."""
 
 import json
+import os
 import pickle
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from compoundnet import zoo
 from compoundnet.errors import RequestError
 from compoundnet.weights import read_weights, write_weights
 from compoundnet.weights.keras_files import WEIGHTS_MEMBER
@@ -265,3 +268,68 @@ def test_the_sum_is_of_the_file(good: Path) -> None:
     import hashlib
 
     assert open_weights(good).sha256 == hashlib.sha256(good.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "source", ["", ".", "/", "~nosuchuser/w.safetensors", "a\0b.safetensors", "a" * 5000, 5, b"x", {}]
+)
+@pytest.mark.parametrize("network", [TINY, zoo.network("alexnet")], ids=["architecture", "comparator"])
+def test_what_names_no_weights_is_one_line(source: object, network: Any) -> None:
+    with pytest.raises(RequestError) as told:
+        read_weights(source, network)  # type: ignore[arg-type]
+    assert "\n" not in str(told.value)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.safetensors")
+    with pytest.raises(RequestError, match="it is no file"):
+        read_weights(tmp_path / "w.safetensors", TINY)
+
+
+def test_names_of_strangers_stay_on_one_line(tmp_path: Path) -> None:
+    save_file({"\n\x1b[31m" * 50: torch.zeros(2)}, tmp_path / "w.safetensors")
+    with pytest.raises(RequestError) as told:
+        read_weights(tmp_path / "w.safetensors", TINY)
+    assert str(told.value).isprintable()
+
+
+def header_only(path: Path, header: dict[str, Any]) -> Path:
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text)
+    return path
+
+
+@pytest.mark.parametrize("dtype", ["F32", "F4"])
+def test_shapes_and_types_that_no_tensor_has(tmp_path: Path, dtype: str) -> None:
+    shape = [0, 2**64 - 1, 99999999, 99] if dtype == "F32" else [0]
+    row = {"dtype": dtype, "shape": shape, "data_offsets": [0, 0]}
+    with pytest.raises(RequestError):
+        read_weights(header_only(tmp_path / "w.safetensors", {"stem.conv.weight": row}), TINY)
+
+
+def test_a_record_that_is_nested_too_deep(tmp_path: Path) -> None:
+    state = random_network(TINY).state_dict()
+    save_file(state, tmp_path / "w.safetensors", {"compoundnet.labels": "[" * 100_000})
+    with pytest.raises(RequestError, match="is not JSON"):
+        read_weights(tmp_path / "w.safetensors", TINY)
+
+
+@pytest.mark.parametrize(("name", "value"), [("running_var", -1.0), ("num_batches_tracked", -5)])
+def test_statistics_that_no_training_leaves(tmp_path: Path, name: str, value: float) -> None:
+    state = random_network(TINY).state_dict()
+    state = {key: torch.full_like(t, value) if key.endswith(name) else t for key, t in state.items()}
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(RequestError, match="the file is damaged"):
+        read_weights(tmp_path / "w.safetensors", TINY)
+
+
+@pytest.mark.parametrize("layout", ["compoundnet", "timm", "keras"])
+def test_what_no_shape_tells_travels_with_the_file(tmp_path: Path, layout: str) -> None:
+    """Padding and epsilon: a file that was written here fits the network it was written of, and says so to others."""
+    path = tmp_path / ("w.weights.h5" if layout == "keras" else "w.safetensors")
+    symmetric = replace(TINY, padding="symmetric", norm=replace(TINY.norm, eps=1e-5))
+    for one, other in ((TINY, symmetric),) if layout == "keras" else ((TINY, symmetric), (symmetric, TINY)):
+        write_weights(random_network(one).state_dict(), one, path, layout=layout)
+        read_weights(path, one)
+        with pytest.raises(RequestError, match="needs padding"):
+            read_weights(path, other)

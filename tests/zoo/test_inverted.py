@@ -4,6 +4,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
+import timm
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from compoundnet import zoo
 from compoundnet.architecture import Architecture, CondMBConv, FusedMBConv, MBConv, Norm
@@ -247,3 +250,39 @@ def test_a_whole_expansion_stays_an_exact_product() -> None:
     assert type(MBConv(kernel=3, expansion=3.0).expansion) is int
     assert MBConv(kernel=3, expansion=2.3).expanded(80) == 184
     assert MBConv(kernel=3, expansion=3.67).expanded(24) == 88
+
+
+@pytest.mark.parametrize("name", [name for name in TIMM if "_cc_" not in name])
+def test_macs_are_timms(name: str) -> None:
+    with torch.device("meta"):
+        theirs = timm.create_model(name).eval()
+        images = torch.empty(1, 3, *[zoo.architecture(name).resolution] * 2)
+    with FlopCounterMode(display=False) as counter:
+        theirs(images)
+    assert cost(zoo.architecture(name)).macs == counter.get_total_flops() // 2
+
+
+PREPARED = [name for name in GOLDEN | TIMM if name.startswith(("efficientnet_lite", "efficientnet_e", "tinynet"))]
+
+
+@pytest.mark.parametrize("name", [*(f"tf_{name}" for name in PREPARED if "tinynet" not in name), *PREPARED[-5:]])
+def test_preprocessing_is_timms(name: str) -> None:
+    """timm evaluates lite3 and lite4 otherwise than they were published: at other sides, and bilinear."""
+    theirs, ours = timm.get_pretrained_cfg(name), zoo.preprocessing(zoo.architecture(name))
+    assert theirs is not None
+    assert (ours.mean, ours.std) == (theirs.mean, theirs.std)
+    if name in ("tf_efficientnet_lite3", "tf_efficientnet_lite4"):
+        side = ours.resolution
+        assert ours.crop_fraction == pytest.approx(side / (side + 32), abs=5e-4)  # the original's
+    else:
+        assert (ours.crop_fraction, ours.resolution) == (theirs.crop_pct, theirs.input_size[-1])
+        assert ours.interpolation == theirs.interpolation
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_cc_b0_4e", "tf_efficientnet_cc_b0_8e", "tf_efficientnet_cc_b1_8e"])
+def test_preprocessing_of_condconv_is_timms_record(name: str) -> None:
+    """timm's record has one value for the mean and the deviation of each channel; the crop is the original's 32 px."""
+    ours, theirs = zoo.preprocessing(zoo.architecture(name)), timm.get_pretrained_cfg(name)
+    assert theirs is not None
+    assert (ours.mean, ours.std) == (theirs.mean, theirs.std)
+    assert (ours.crop_fraction, ours.interpolation) == (theirs.crop_pct, theirs.interpolation)

@@ -18,7 +18,7 @@ from compoundnet.scaling.latency import Device, Engine, Setting
 
 __all__ = ["compare_command"]
 
-Networks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NETWORK_OR_RUN")]
+Networks = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NETWORK_OR_RUN ...]")]
 
 
 def compare_command(argv: Sequence[str]) -> None:
@@ -38,7 +38,7 @@ def _compare(
     output: Annotated[Path | None, Output] = None,
     json: Json = False,
 ) -> None:
-    """Networks side by side: what they cost here, and how accurate they are said or were measured to be.
+    """Networks side by side: what they cost here, and their published or measured accuracy.
 
     Args:
         networks: names of compoundnet list or as published (such as Inception-v3), JSON files, package.module:factory,

@@ -1,6 +1,5 @@
 """What is to be compared: names, files and run folders turned into networks, each with its accuracy and its source."""
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from typing import Any, TypeAlias
 from compoundnet import zoo
 from compoundnet.baselines import FactoryBaseline, is_factory, open_baseline
 from compoundnet.compare.published import PAPER, PUBLISHED, Published, find_published
-from compoundnet.errors import RequestError, unknown
+from compoundnet.errors import RequestError, plain, unknown
 from compoundnet.run import RunFolder
 from compoundnet.zoo import AnyNetwork, list_networks
 from compoundnet.zoo.comparators import Comparator, Timm, read_network
@@ -46,7 +45,7 @@ class Accuracy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Asked:
-    """A network to compare; ``network`` is None where nobody's code of it is here, ``published`` where no source is."""
+    """A network to compare; ``network`` is None where it is not implemented, ``published`` where no source is."""
 
     given: str  # by the user
     label: str
@@ -114,9 +113,16 @@ def _asked(given: str, side: int | None) -> Asked:
         return Asked(given=given, label=row.label, network=given_network, published=row, accuracy=_said(row))
     if given in list_networks():
         return _of_network(given, zoo.network(given))
-    if path.is_dir() or "/" in given:
+    if _is_folder(path) or "/" in given:
         return _of_run(given, path)
     raise unknown("network or run", given, (*list_networks(), *PUBLISHED))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _at_hand(one: Asked) -> Asked:
@@ -151,16 +157,16 @@ def _of_run(given: str, path: Path) -> Asked:
         raise RequestError(f"{given!r} is neither a run folder nor a network; compoundnet list shows the networks")
     folder = RunFolder(path)
     record = folder.read_record()
-    if record.get("status") != "finished" or not folder.weights_file.exists():
+    if record.get("status") != "finished" or not folder.weights_file.is_file():
         raise RequestError(
             f"run {given!r} has no result yet: its training has not ended; the same train command goes on"
         )
     try:
         network = read_network(folder.architecture_file.read_text(encoding="utf-8"))
         accuracy = _measured(record, given)
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise RequestError(f"run {given!r} is damaged: {error}") from error
-    return Asked(given=given, label=path.resolve().name, network=network, accuracy=accuracy, run=path)
+    return Asked(given=given, label=plain(path.resolve().name), network=network, accuracy=accuracy, run=path)
 
 
 def _measured(record: Mapping[str, Any], given: str) -> Accuracy | None:
@@ -170,11 +176,13 @@ def _measured(record: Mapping[str, Any], given: str) -> Accuracy | None:
         if split in judged:
             found = judged[split]
             top1, top5 = (None if found[key] is None else float(found[key]) for key in ("top1", "top5"))
-            if top1 is None or not math.isfinite(top1):
-                raise ValueError(f"its accuracy is {found['top1']!r}")
+            if top1 is None or not 0 <= top1 <= (1 if top5 is None else top5) <= 1:
+                raise ValueError(f"its top1 is {found['top1']!r}, its top5 {found['top5']!r}")
+            if (images := int(found["n"])) < 1:
+                raise ValueError(f"it was judged on {images} images")
             return Accuracy(
-                top1=top1, top5=top5, on=f"{data['name']}, {split}", data=f"{data['fingerprint']} {split}",
-                source=f"measured by {given}", images=int(found["n"]),
+                top1=top1, top5=top5, on=f"{plain(str(data['name']))}, {split}", data=f"{data['fingerprint']} {split}",
+                source=f"measured by {given}", images=images,
             )  # fmt: skip
     return None
 

@@ -196,7 +196,7 @@ def _shortened(label: str) -> str:
 def _layers(rows: Sequence[Row], cost: CostName, frame: _Frame, placed: Sequence[Placed], on: str) -> "alt.LayerChart":
     import altair as alt
 
-    x = alt.X("x:Q", title=AXES[cost], scale=alt.Scale(type="log", domain=list(frame.costs), nice=False))
+    x = alt.X("x:Q", title=_x_title(rows, cost), scale=alt.Scale(type="log", domain=list(frame.costs), nice=False))
     x = x.axis(values=_ticks(*frame.costs), format="~s", grid=False)
     y = alt.Y("y:Q", title=f"top-1 accuracy, {sound_text(on)}", scale=alt.Scale(domain=list(frame.accuracies)))
     y = y.axis(format="~%", tickCount=8)
@@ -222,6 +222,12 @@ def _layers(rows: Sequence[Row], cost: CostName, frame: _Frame, placed: Sequence
         label = chart(words).mark_text(align="left", baseline="middle", fontSize=_SIZE_PX, **style)
         layers.append(label.encode(x=x, y=y, text="text:N"))
     return alt.LayerChart(layer=layers, width=round(frame.width), height=round(frame.height))
+
+
+def _x_title(rows: Sequence[Row], cost: CostName) -> str:
+    """With what hollow marks mean, where there are any: a picture is shown without its page."""
+    hollow = any(row.cost is None for row in rows)
+    return f"{AXES[cost]} (filled: counted here; hollow: as published)" if hollow else AXES[cost]
 
 
 def _spread(rows: Sequence[Row]) -> "alt.Chart":

@@ -39,7 +39,7 @@ _WORK = 5000  # orders times neighbours
 _FULL = 0.5  # share of the frame that labels may cover
 _OVERLAP = 1e6  # what it costs to stand on another label; the rest are distances in pixels that it is worth
 _ON_CURVE, _LINE_ON_CURVE, _LINE_BY_POINT, _LINE_ON_BOX, _LINES_CROSS = 250.0, 12.0, 80.0, 300.0, 120.0
-_BY_ANOTHER = 12.0
+_BY_ANOTHER, _UNTIED = 12.0, 150.0  # what it costs to be as near to another point, with a line and without
 _SIDEWAYS = 4.0  # a label above or below its point reads as well beside it
 
 
@@ -165,7 +165,8 @@ def _options(i: int, points: Sequence[Point], width: float, height: float, curve
             continue
         doubtful = _is_doubtful(i, points, box)
         line = _tie(points[i], box, _SHORTEST if doubtful else _LINE_FROM)
-        cost = distance + _SIDEWAYS * abs(math.sin(direction)) + (_BY_ANOTHER if doubtful else 0.0)
+        cost = distance + _SIDEWAYS * abs(math.sin(direction))
+        cost += 0.0 if not doubtful else _UNTIED if line is None else _BY_ANOTHER
         cost += sum(_ON_CURVE for piece in curve if _crosses_box(piece, wide))
         if line is not None:
             cost += sum(_LINE_ON_CURVE for piece in curve if _crosses(line, piece))

@@ -27,10 +27,10 @@ _FORMS = (".png", ".svg")
 
 def check_folder(folder: Path) -> None:
     """RequestError: the files cannot be written there, or a report of something else would be lost."""
-    if (folder / _PAGE).exists() and not (folder / _TABLE).exists():
-        raise RequestError(f"{str(folder)!r} holds another report, which would be lost; give another folder")
     for name in (_TABLE, _PAGE, *(f"{_PICTURE}{form}" for form in _FORMS)):
         check_writable(folder / name)
+    if (folder / _PAGE).exists() and not (folder / _TABLE).exists():
+        raise RequestError(f"{str(folder)!r} holds another report, which would be lost; give another folder")
 
 
 def write_folder(comparison: Comparison, folder: Path, first: CostName = "params") -> list[Path]:
@@ -128,7 +128,7 @@ def _caption(drawing: Drawing) -> str:
         told.append("Median with quartiles.")
     hollow = any(row.cost is None for row in drawing.rows)
     if hollow:
-        told.append("Filled: cost counted here. Hollow: cost as published, as nobody's code of it is here.")
+        told.append("Filled: cost counted here. Hollow: cost as published, for networks that are not implemented here.")
     if any(row.asked.published and row.asked.published.curve for row in drawing.rows):
         told.append("The line joins the EfficientNets.")
     if drawing.left_out:

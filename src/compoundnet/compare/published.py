@@ -23,7 +23,7 @@ class Published:
 
     Attributes:
         label: its name as published.
-        names: ours of the same network, the usual one first; none where nobody's code of it is here.
+        names: ours of the same network, the usual one first; none where it is not implemented here.
         top1: percentage of validation images.
         top5: the same, None where the source has none.
         params_m: millions of parameters, with the digits that the source gives.

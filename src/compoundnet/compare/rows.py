@@ -26,7 +26,7 @@ def silent(text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """A network with what it costs here, None where nobody's code of it is here, and what is known of its accuracy."""
+    """A network with what it costs here, None where it is not implemented, and what is known of its accuracy."""
 
     asked: Asked
     cost: Cost | None
@@ -99,7 +99,7 @@ def compare(
 
     Raises:
         RequestError: see :func:`compoundnet.compare.asked.asked_for`; a package that is missing, no such device; or
-            latency of networks of which nobody's code is here.
+            latency of networks that are not implemented here.
         FailureError: an engine cannot run a network.
     """
     return measured(asked_for(networks, paper, side), latency=latency, tell=tell)
@@ -110,7 +110,7 @@ def measured(asked: Sequence[Asked], *, latency: Setting | None = None, tell: Te
     built = [one.network for one in asked if one.network is not None]
     if latency is not None and not built:
         raise RequestError(
-            f"no latency can be measured: nobody's code of {asked[0].label} is here; add a network of the zoo"
+            f"no latency can be measured: {asked[0].label} is not implemented here; add a network of the zoo"
         )
     machine = None
     if latency is not None:

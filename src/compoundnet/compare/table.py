@@ -106,7 +106,7 @@ def _number(row: Row, who: list[str]) -> str:
 
 def _legend(comparison: Comparison, who: list[str]) -> Iterator[str]:
     if any(row.cost is None for row in comparison.rows):
-        yield "(in brackets: as published, where nobody's code is here to count)"
+        yield "(in brackets: as published, of networks that are not implemented here)"
     if comparison.setting is not None:
         yield f"latency: median and quartiles, {comparison.setting}; {comparison.machine}"
     for number, source in enumerate(who, start=1):

@@ -75,9 +75,10 @@ def layers_of(
     has none. One part is made at a time, so that many candidates need little memory.
 
     Raises:
-        RequestError: a multiplier that is no number, is not positive or makes too large a network, or arrays that do
-            not broadcast.
+        RequestError: what is no Architecture, a multiplier that is no number, is not positive or makes too large a
+            network, or arrays that do not broadcast.
     """
+    _check_kind(arch)
     axes = multipliers(depth, width, resolution)
     if isinstance(axes[0], (int, float)):
         return iter(layers(arch.scaled(depth=axes[0], width=axes[1], resolution=axes[2])))
@@ -91,8 +92,7 @@ def priced(arch: Architecture, depth: Number, width: Number, resolution: Number,
     Raises:
         RequestError: as :func:`cost`.
     """
-    if not isinstance(arch, Architecture):
-        raise RequestError(f"{arch!r:.60} is no Architecture; compoundnet.architecture gives that of a name or a file")
+    _check_kind(arch)
     axes = multipliers(depth, width, resolution)
     if isinstance(axes[0], (int, float)):
         return fold(layers(arch.scaled(depth=axes[0], width=axes[1], resolution=axes[2])))
@@ -106,6 +106,11 @@ def priced(arch: Architecture, depth: Number, width: Number, resolution: Number,
         for name, values in fold(walk(arch, arch.sizes(*(axis[chunk] for axis in flat)))).items():
             columns.setdefault(name, np.empty(flat[0].size, np.int64))[chunk] = _exact(name, values)
     return {name: column.reshape(axes[0].shape) for name, column in columns.items()}
+
+
+def _check_kind(arch: object) -> None:
+    if not isinstance(arch, Architecture):
+        raise RequestError(f"{arch!r:.60} is no Architecture; compoundnet.architecture gives that of a name or a file")
 
 
 def multipliers(depth: Number, width: Number, resolution: Number) -> tuple[Any, Any, Any]:
@@ -133,7 +138,7 @@ def _column(axis: str, value: Any) -> Any:
 
     try:
         numbers = np.asarray(value)
-    except ValueError:  # rows of unequal length
+    except (ValueError, TypeError, RuntimeError):  # rows of unequal length, tensors that have no numbers here
         numbers = np.asarray(None)
     if numbers.dtype.kind not in "iuf":
         raise RequestError(f"{axis} multiplier is {value!r:.60}; it must be a number, or an array of numbers")

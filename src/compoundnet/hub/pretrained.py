@@ -10,11 +10,14 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from compoundnet.architecture import Architecture
+from compoundnet.cost import cost
 from compoundnet.errors import RequestError, foreign
 from compoundnet.nn.comparators import build_network
 from compoundnet.run import Run, RunFolder, using_device
 from compoundnet.weights import Weights, apply_weights, read_weights
 from compoundnet.weights.hub import is_repository
+from compoundnet.weights.opening import path_of
 from compoundnet.zoo.comparators import AnyNetwork, read_network
 
 __all__ = ["FILES", "from_pretrained"]
@@ -40,7 +43,7 @@ def from_pretrained(
     Raises:
         RequestError: no such folder or repository, files that are missing, damaged or pickles, or no such device.
     """
-    folder = Path(source).expanduser()
+    folder = path_of(source)
     if folder.is_dir():
         if revision is not None:
             raise RequestError(f"revision is {revision!r}, but {str(source)!r} is a folder, which has only one")
@@ -107,4 +110,9 @@ def _weights(folder: Path, arch: AnyNetwork, source: str) -> Weights:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
         why = f"; {pickles[0]} is a pickle, which can run code and is never loaded" if pickles else ""
         raise RequestError(f"{source!r} has no model.safetensors{why}")
+    size_bytes = file.stat().st_size
+    if isinstance(arch, Architecture) and 0 < size_bytes < cost(arch).params:  # a byte each is the least
+        raise RequestError(
+            f"{source!r} is damaged: model.safetensors is too small for what architecture.json describes"
+        )
     return read_weights(file, arch)

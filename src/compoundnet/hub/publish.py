@@ -17,6 +17,7 @@ from huggingface_hub.errors import HFValidationError
 from torch import Tensor
 
 from compoundnet.architecture import Architecture
+from compoundnet.checks import check_writable
 from compoundnet.errors import FailureError, RequestError, foreign
 from compoundnet.files import write_atomically
 from compoundnet.hub.card import model_card
@@ -65,6 +66,9 @@ def save_pretrained(
     trained = run if isinstance(run, Run) else load(run)
     files = RunFolder(Path(folder))
     _check_free(files.path)
+    check_writable(files.weights_file)
+    if isinstance(datasets, str) or not isinstance(datasets, Sequence):
+        raise RequestError(f"datasets is {datasets!r:.60}; it must be a list of ids, such as ['uoft-cs/cifar10']")
     arch, state = trained.architecture, trained.model.state_dict()
     check(state, _shapes(arch), arch.name, "the run's model")
     record, name = _record(trained.record), timm_name(arch)
@@ -159,14 +163,20 @@ def _refusals(repo_id: str) -> Iterator[None]:
 
 
 def _check_free(folder: Path) -> None:
-    """A folder in which nothing would be lost: most of all no run folder, whose record this would replace."""
-    if not folder.exists():
-        return
+    """A folder in which nothing would be lost: no run folder, whose record this would replace, no file of anybody's."""
+    try:
+        if not folder.exists():
+            return
+    except (OSError, ValueError):
+        return  # a name that no folder can have, which is said when it is written
     if not folder.is_dir():
         raise RequestError(f"{str(folder)!r} is a file; give a new or empty folder")
     strange = sorted(e.name for e in folder.iterdir() if e.name not in FILES and not e.name.startswith("."))
     if strange:
         raise RequestError(f"{str(folder)!r} holds {strange[0]!r}; give a new or empty folder")
+    found = sorted(e.name for e in folder.iterdir() if e.name in FILES)
+    if found and not {"architecture.json", "model.safetensors"} <= set(found):
+        raise RequestError(f"{str(folder)!r} holds {found[0]!r} of something else; give a new or empty folder")
 
 
 def _shapes(network: AnyNetwork) -> dict[str, torch.Size]:

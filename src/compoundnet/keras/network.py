@@ -17,12 +17,23 @@ from compoundnet.keras.inputs import normalized
 from compoundnet.keras.layers import ACTIVATIONS, conv_norm_act, linear, max_pool
 from compoundnet.keras.library import keras
 from compoundnet.keras.weights import load_file, to_keras
-from compoundnet.keras_names import CLASSIFIER, HIDDEN, STEM, STEM_POOL, TOP, block_prefix, deep_stem
+from compoundnet.keras_names import (
+    CLASSIFIER,
+    HIDDEN,
+    STEM,
+    STEM_POOL,
+    TOP,
+    block_prefix,
+    deep_stem,
+    is_second_generation,
+)
 from compoundnet.preprocessing import Preprocessing
 
 __all__ = ["build"]
 
 _POOLINGS = {"avg": "GlobalAveragePooling2D", "max": "GlobalMaxPooling2D"}
+# Keras' V2-S, M and L take x / 128 - 1 (``efficientnet_v2.py``); timm, and with it the zoo, has x / 127.5 - 1.
+_HALF = (128 / 255, 128 / 255, 128 / 255)
 _CHANNELS_LAST = {"data_format": "channels_last"}
 
 
@@ -65,6 +76,7 @@ def build(
         raise RequestError(
             f"keras.build takes an Architecture, not {arch!r:.60}; compoundnet.architecture(NAME) is one"
         )
+    _check_kinds(pooling, weights, name)
     _check_top(include_top, pooling, classes, classifier_activation)
     shape = _input_shape(arch, input_shape)
     arch = replace(arch, classes=arch.classes if classes is None else classes, in_channels=shape[-1])
@@ -80,6 +92,14 @@ def build(
     elif weights is not None:
         load_file(model, Path(os.fspath(weights)), arch)
     return model
+
+
+def _check_kinds(pooling: object, weights: object, name: object) -> None:
+    for field, value in (("pooling", pooling), ("name", name)):
+        if value is not None and not isinstance(value, str):
+            raise RequestError(f"{field} is {value!r:.60}; it must be a text, or None")
+    if weights is not None and not isinstance(weights, (str, os.PathLike, Mapping)):
+        raise RequestError(f"weights is {weights!r:.60}; give a file that Keras wrote, a state dict, or None")
 
 
 def _features(x: Any, arch: Architecture) -> Any:
@@ -118,7 +138,12 @@ def _pooled(x: Any, pooling: str | None) -> Any:
 
 
 def _preprocessing(arch: Architecture, asked: bool | Preprocessing) -> Preprocessing:
-    return asked if isinstance(asked, Preprocessing) else zoo.preprocessing(arch)
+    if isinstance(asked, Preprocessing):
+        return asked
+    published = zoo.preprocessing(arch)
+    if is_second_generation(arch) and set(published.mean + published.std) == {0.5}:
+        return replace(published, mean=_HALF, std=_HALF)
+    return published
 
 
 def _check_top(

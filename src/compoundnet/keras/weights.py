@@ -1,8 +1,10 @@
 """Weights into a Keras model and out of it: state dicts under our names both ways, and the files that Keras writes."""
 
+import lzma
 import math
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +30,9 @@ _COUNTS = "num_batches_tracked"  # torch's batch norms count their batches; Kera
 _SUFFIXES = (".weights.h5", ".h5", ".keras")
 _GROUPS = ("layers", "_layer_checkpoint_dependencies", "model_weights")  # that hold a model's layers in a file
 _SHOWN = 3
+_DAMAGED = (
+    OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 
 # By class of layer: Keras' variable -> our tensor, and the order of Keras' axes in it.
 _VECTOR = (0,)
@@ -115,17 +120,20 @@ def load_file(model: Any, path: Path, arch: Architecture) -> None:
             f"weights {str(path)!r} is not a file of Keras ({', '.join(_SUFFIXES)}); for any other, give the state of "
             "compoundnet.weights.read_weights(FILE, arch)"
         )
-    if not path.is_file():
-        raise RequestError(f"weights {str(path)!r}: there is no such file")
     try:
+        if not path.is_file():
+            raise RequestError(f"weights {str(path)!r}: there is no such file")
         _check_count(model, _count_variables(path), path)
         with warnings.catch_warnings():  # of lists that hold the layers once more; what matters is an error as well
             warnings.filterwarnings("ignore", message="Skipping nested container")
             model.load_weights(path)
     except RequestError:
         raise
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGED as error:
         raise RequestError(f"weights {str(path)!r} do not fit {arch.name}, or are damaged: {foreign(error)}") from error
+    for variable in model.weights:
+        if not np.isfinite(keras.ops.convert_to_numpy(variable)).all():
+            raise RequestError(f"weights {str(path)!r}: {variable.path} has NaN or infinity in it; the file is damaged")
     mend_variance(model)
 
 
@@ -201,7 +209,14 @@ def _count_variables(path: Path) -> int:
 
 def _count(file: Any) -> int:
     names: list[str] = []
-    file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            if item.dtype.kind not in "fiu" or (item.dtype.kind != "f" and item.ndim):
+                raise RequestError(f"{name} holds {item.dtype} instead of floating-point numbers")
+            names.append(name)
+
+    file.visititems(note)
     groups = [group for group in _GROUPS if group in file]  # none in the oldest form, which has a group a layer
     within = tuple(f"{group}/" for group in groups) or ("",)
     return sum(

@@ -31,7 +31,7 @@ class FeatureExtractor(nn.Module):
         # Map i leaves after as many stages as ends[i]: where the next one strides, or there is none.
         ends = [i for i, stride in enumerate([*strides, 2]) if stride > 1]
         chosen = list(range(len(ends)) if out_indices is None else out_indices)
-        if not chosen or any(not -len(ends) <= i < len(ends) for i in chosen):
+        if not chosen or any(type(i) is not int or not -len(ends) <= i < len(ends) for i in chosen):
             raise RequestError(f"out_indices is {chosen}; {arch.name} has {len(ends)} maps: 0 to {len(ends) - 1}")
         widths = [arch.stem_features, *(stage.channels for stage in arch.stages)]
         self.architecture = arch

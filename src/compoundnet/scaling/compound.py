@@ -163,7 +163,9 @@ def read_rule(path: str | Path) -> RuleInFile:
         ) from error
     said = record.get("warnings")
     warnings = tuple(_line(text) for text in said) if isinstance(said, list) else ()
-    if record.get("supported") is not False:
+    if not isinstance(record.get("supported", True), bool):
+        raise RequestError(f"rule {str(path)!r}: supported is {record['supported']!r:.40}; it must be true or false")
+    if record.get("supported", True):
         return RuleInFile(rule, None, warnings)
     return RuleInFile(rule, _line(record.get("doubt") or "it does not say why"), warnings)
 

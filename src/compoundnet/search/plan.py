@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeAlias
@@ -63,8 +63,8 @@ def plan_coefficients(
     candidates, notes, taken = [], [], set[str]()
     for phi in phis:
         near = networks_near(baseline, 2.0**phi, tolerance)
-        chosen = [_at(baseline, 2.0**phi, plain(baseline, by)) for by in _spread(baseline, near, networks)]
-        kept = [found for found in chosen if found.network not in taken]
+        free = _without(baseline, near, taken) if taken else near
+        kept = [_at(baseline, 2.0**phi, plain(baseline, by)) for by in _spread(baseline, free, networks)]
         if not kept:
             raise RequestError(
                 f"every network of phi {phi:g} is one of another phi; leave it out, or give one further off"
@@ -74,7 +74,7 @@ def plan_coefficients(
         notes.append(
             f"phi {phi:g}: {len(near[0])} distinct networks cost within {100 * tolerance:g} % of {2.0**phi:.3g} times "
             f"the baseline; {len(kept)} of them are tried (x{min(ratios):.3f} to x{max(ratios):.3f})"
-            + (f", {len(chosen) - len(kept)} more are tried at another phi" if len(chosen) > len(kept) else "")
+            + (f", {shared} more are tried at another phi" if (shared := len(near[0]) - len(free[0])) else "")
         )
         candidates += [f.candidate(f"phi {phi:g}", seed, {}) for seed in seeds for f in kept]
     distinct, fewest = len({(c.group, c.network) for c in candidates}), fewest_networks(len(phis))
@@ -185,12 +185,21 @@ def check_tags(candidate: Candidate) -> None:
             )
 
 
+def _without(baseline: Baseline, near: Sequence[Floats], taken: Collection[str]) -> list[Floats]:
+    """Those of the networks whose name is not ``taken``."""
+    scalings = [plain(baseline, Multipliers(*map(float, by))) for by in zip(*near, strict=True)]
+    left = np.array([_at(baseline, 1.0, by).network not in taken for by in scalings], dtype=bool)
+    return [axis[left] for axis in near]
+
+
 def _spread(baseline: Baseline, near: Sequence[Floats], n: int) -> list[Multipliers]:
     """The ``n`` whose realised shares lie furthest apart: the nearest to the middle, then always the remotest."""
     logs = [np.log(baseline.effective(axis, m)) for axis, m in zip(AXES, near, strict=True)]
     points = np.stack([power * log for power, log in zip(COST_POWERS, logs, strict=True)], axis=1)
     total = points.sum(axis=1, keepdims=True)
     points = np.divide(points, total, out=np.full_like(points, 1 / 3), where=total > 0)  # 0: as large as the baseline
+    if not len(points):
+        return []
     chosen = [int(np.argmin(((points - 1 / 3) ** 2).sum(axis=1)))]
     distance = np.full(len(points), np.inf)
     while len(chosen) < min(n, len(points)):

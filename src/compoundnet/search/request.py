@@ -163,9 +163,11 @@ def request_for(
         RequestError: a baseline, recipe or number that cannot be, or would change nothing.
     """
     _check_recipe(recipe)
+    described = _described(baseline, resolution)
+    _check_rates(recipe, described)
     request = Request(
         kind=kind,
-        baseline=_described(baseline, resolution),
+        baseline=described,
         data=data if ":" in data else str(Path(data).resolve()) if Path(data).exists() else data,
         fingerprint=dataset.fingerprint,
         recipe=recipe.to_json(),
@@ -181,6 +183,11 @@ def _check_recipe(recipe: Recipe) -> None:
         raise RequestError(f"recipe resolution is {recipe.resolution}; the networks of a study train at their own")
     if not recipe.epochs:
         raise RequestError("recipe epochs is 0; the networks of a study train as a whole: give one epoch or more")
+    if recipe.patience:
+        raise RequestError(
+            f"recipe patience is {recipe.patience}; the networks of a study are compared after as many epochs each: "
+            "leave it at 0"
+        )
     usual = Recipe()
     for name in _OF_THE_HEAD:
         value, ignored = getattr(recipe, name), getattr(usual, name)
@@ -188,6 +195,16 @@ def _check_recipe(recipe: Recipe) -> None:
             raise RequestError(
                 f"recipe {name} is {value}; the networks of a study train as a whole, without a phase of the "
                 f"classifier alone: leave it at {ignored}"
+            )
+
+
+def _check_rates(recipe: Recipe, described: Mapping[str, Any]) -> None:
+    """RequestError: rates for a factory, whose networks have what it gives them."""
+    for name in ("dropout", "drop_path"):
+        if "factory" in described and getattr(recipe, name):
+            raise RequestError(
+                f"recipe {name} is {getattr(recipe, name)}, which goes with an architecture; the networks of "
+                f"{described['factory']} have what it gives them"
             )
 
 

@@ -69,7 +69,7 @@ def make_plan(recipe: Recipe, dataset: Dataset, preprocessing: Preprocessing, de
         notes.append(f"batch size {batch_size} instead of {recipe.batch_size}: there are {images} training images")
     if accumulate < recipe.accumulate:
         notes.append(f"accumulating {accumulate} batches instead of {recipe.accumulate}: an epoch has {batches}")
-    if weights is not None:
+    if weights is not None and len(set(weights)) > 1:
         notes.append("classes differ in size: each is weighed inversely to its number of images")
     return Plan(
         recipe=recipe,

@@ -40,8 +40,15 @@ _ADAPTERS = {
 }
 
 
-def to_ours(state: Mapping[str, Tensor], arch: Architecture, layout: str, source: str) -> dict[str, Tensor]:
+_OWN_KERAS = "; the weights of a model of compoundnet.keras come by from_keras(model, arch)"
+
+
+def to_ours(
+    state: Mapping[str, Tensor], arch: Architecture, layout: str, source: str, *, told: bool = False
+) -> dict[str, Tensor]:
     """A state dict of a key of ``LAYOUTS`` under our names, checked against ``arch`` but for classes and in_channels.
+
+    ``told``: the file said how its network pads and normalises; else it does as the layout's networks do.
 
     Raises:
         RequestError: the weights of another network, or of one that pads or normalises otherwise; ``source`` is named.
@@ -59,7 +66,9 @@ def to_ours(state: Mapping[str, Tensor], arch: Architecture, layout: str, source
         like = looks_like(state, arch.name, LAYOUTS[layout].classifier)
         raise RequestError(f"{source} does not fit {arch.name}: {error}{like}") from error
     ours = rename.to_ours(state, stored, modules, source)
-    check_convention(arch, adapter.convention(arch), source)
+    if not told:
+        hint = _OWN_KERAS if layout.startswith("keras") else ""
+        check_convention(arch, adapter.convention(arch), source, hint)
     return ours
 
 

@@ -16,7 +16,7 @@ from compoundnet.weights import hub
 from compoundnet.weights.files import Recorded, read_record, read_tensors
 from compoundnet.weights.layout import CLASSIFIER, check
 from compoundnet.weights.load import Weights
-from compoundnet.weights.opening import is_file
+from compoundnet.weights.opening import is_file, path_of
 from compoundnet.zoo.comparators import PREPROCESSING, AmoebaNetD, Comparator, Timm, TorchVision, ZFNet
 
 __all__ = ["PUBLISHED", "Published", "read_comparator_weights", "to_layout"]
@@ -78,14 +78,17 @@ _LAYOUTS: dict[str, tuple[_Rules, ...]] = {
     "legacy_xception": ((("features.", ""), ("classifier.", "fc.")),),
     "nasnetalarge": ((("features.cells.network.", ""), ("classifier.", "last_linear.")),),
 }
+_KERAS = (".h5", ".hdf5", ".keras")
 _AUXILIARY = ("aux1.", "aux2.")  # GoogLeNet's classifiers that only its training had
 
 
 def read_comparator_weights(source: str | Path, comparator: Comparator) -> Weights:
     """:func:`compoundnet.weights.read_weights` for a comparator."""
     known = _published(source, comparator)
-    path = Path(source).expanduser() if known is None else hub.fetch(known.repository)
+    path = path_of(source) if known is None else hub.fetch(known.repository)
     text = str(path) if known is None else known.repository
+    if path.suffix.lower() in _KERAS:
+        raise RequestError(f"weights {text} of {comparator.name}: a comparator takes .safetensors alone")
     tensors, metadata = read_tensors(path)
     recorded = Recorded(known.preprocessing) if known else read_record(path, metadata)
     return Weights(
@@ -109,6 +112,7 @@ def to_layout(state: Mapping[str, Tensor], comparator: Comparator, layout: str) 
 def _published(source: str | Path, comparator: Comparator) -> Published | None:
     """The row that ``source`` names; None for a file."""
     rows = [row for row in PUBLISHED if row.comparator == comparator.name]
+    path_of(source)  # or it is no source at all
     found = [row for row in rows if source in (_BEST, row.tag, row.repository)]
     if found:
         return found[0]
@@ -137,7 +141,7 @@ def _to_ours(state: Mapping[str, Tensor], comparator: Comparator, source: str) -
     classifier, stem = state.get(theirs_of[CLASSIFIER[0]]), state.get(theirs_of[first])
     stored = replace(
         comparator,
-        classes=comparator.classes if classifier is None else len(classifier),
+        classes=comparator.classes if classifier is None or classifier.ndim not in (2, 4) else len(classifier),
         in_channels=stem.shape[1] if stem is not None and stem.ndim == 4 else comparator.in_channels,
     )
     expected = {theirs: shape for (theirs, _), shape in zip(ours_of.items(), _shapes(stored).values(), strict=True)}

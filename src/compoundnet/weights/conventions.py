@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture, Norm, Padding, Rounding
+from compoundnet.architecture import Architecture, Norm, Rounding
 from compoundnet.errors import RequestError
 
 __all__ = ["TENSORFLOW", "TORCH", "Convention", "check_convention", "same_layers"]
@@ -13,7 +13,7 @@ __all__ = ["TENSORFLOW", "TORCH", "Convention", "check_convention", "same_layers
 class Convention(NamedTuple):
     """The padding and the norm with which a layout's weights were trained; norm None: not known, so any."""
 
-    padding: Padding
+    padding: str
     norm: Norm | None
 
 
@@ -24,7 +24,7 @@ TORCH = Convention("symmetric", Norm(eps=1e-5, momentum=0.1))
 """Of ResNets, in torchvision and timm."""
 
 
-def check_convention(arch: Architecture, convention: Convention, source: str) -> None:
+def check_convention(arch: Architecture, convention: Convention, source: str, hint: str = "") -> None:
     """Raise RequestError unless ``arch`` pads and normalises as the weights need; it names the architecture that does.
 
     The momentum may differ: no answer depends on it.
@@ -34,7 +34,7 @@ def check_convention(arch: Architecture, convention: Convention, source: str) ->
         return
     fits = f"{source} needs padding {convention.padding!r} and a norm epsilon of {eps:g}"
     has = f"{arch.name} has {arch.padding!r} and {arch.norm.eps:g}"
-    raise RequestError(f"{fits}; {has}: use {_fitting(arch, convention, eps)}")
+    raise RequestError(f"{fits}; {has}: use {_fitting(arch, convention, eps)}{hint}")
 
 
 def same_layers(one: Architecture, other: Architecture) -> bool:

@@ -10,17 +10,20 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from compoundnet.errors import RequestError
+from compoundnet.errors import RequestError, plain
 from compoundnet.preprocessing import Preprocessing
 
 __all__ = [
+    "CONVENTION_KEY",
     "LABELS_KEY",
     "PREPROCESSING_KEY",
     "Normalization",
     "Recorded",
     "Stored",
     "first_bytes",
+    "network_beside",
     "number",
+    "read_convention",
     "read_record",
     "read_tensors",
     "refuse_pickle",
@@ -28,6 +31,9 @@ __all__ = [
 
 PREPROCESSING_KEY = "compoundnet.preprocessing"
 """Metadata key of a safetensors file: ``Preprocessing.to_json()`` as JSON text."""
+
+CONVENTION_KEY = "compoundnet.convention"
+"""Metadata key of a safetensors or HDF5 file: ``{"padding": ..., "norm_eps": ...}`` as JSON, which no shape tells."""
 
 LABELS_KEY = "compoundnet.labels"
 """Metadata key of a safetensors file: the class names as a JSON list of strings."""
@@ -72,7 +78,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as stored:
             state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118  # it is no mapping
             metadata = stored.metadata() or {}
-    except SafetensorError as error:
+    except (SafetensorError, TypeError, ValueError, RuntimeError) as error:  # a header may claim any shape
         raise RequestError(f"{path} is not a safetensors file, or it is truncated: {error}") from error
     except OSError as error:
         raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from error
@@ -109,15 +115,41 @@ def _recorded(record: Any, source: str) -> Recorded:
     return Recorded(prepared, None if labels is None else tuple(labels))
 
 
+def read_convention(texts: Mapping[str, str], source: str) -> tuple[str, float] | None:
+    """Padding and epsilon of the norms of the network that was written, if the file says. RequestError: damaged."""
+    if CONVENTION_KEY not in texts:
+        return None
+    record = _json(texts[CONVENTION_KEY], f"{source}, metadata {CONVENTION_KEY!r},")
+    try:
+        return str(record["padding"]), float(record["norm_eps"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RequestError(f"{source}, metadata {CONVENTION_KEY!r}, is damaged: {record!r:.80}") from error
+
+
+def network_beside(path: Path) -> str | None:
+    """timm's name of the network in ``config.json`` beside a file of its hub, where there is one that can be read."""
+    beside = path.with_name("config.json")
+    try:
+        record = json.loads(beside.read_bytes()) if beside.is_file() else None
+    except (OSError, ValueError, RecursionError):
+        return None  # it belongs to something else
+    name = record.get("architecture") if isinstance(record, dict) else None
+    return name if isinstance(name, str) else None
+
+
 def first_bytes(path: Path) -> bytes:
     """The first 8 bytes; RequestError where there is no such file, a folder (said: what to give), or nothing in it."""
     if path.is_dir():
         raise RequestError(f"weights {path} is a folder; give {_inside(path) or 'a .safetensors file'}")
     try:
+        if path.exists() and not path.is_file():  # a pipe would wait for ever
+            raise RequestError(f"cannot read weights {path}: it is no file")
         with path.open("rb") as stream:
             start = stream.read(8)
-    except OSError as error:
-        raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"cannot read weights {plain(str(path))}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     if not start:
         raise RequestError(f"weights {path} is empty (0 bytes); copy or download it again")
     return start
@@ -154,8 +186,17 @@ def number(tensor: Tensor, name: str, source: str) -> Tensor:
             raise RequestError(
                 f"{source}: {name} holds {tensor.dtype}, not floating-point numbers; dequantise it first"
             )
+        if tensor.dtype == torch.bool or tensor < 0:
+            raise RequestError(f"{source}: {name} is {tensor.item()}, which is no count; the file is damaged")
         return tensor
-    tensor = tensor.to(torch.float32)
+    try:
+        tensor = tensor.to(torch.float32)
+    except (NotImplementedError, RuntimeError) as error:
+        raise RequestError(
+            f"{source}: {name} holds {tensor.dtype}, which is not read; convert it to float32"
+        ) from error
+    if name.endswith(("running_var", "moving_variance")) and bool((tensor < 0).any()):
+        raise RequestError(f"{source}: {name} has variances below zero; the file is damaged")
     if not torch.isfinite(tensor).all():
         raise RequestError(f"{source}: {name} has NaN or infinity in it; the file is damaged or its training diverged")
     return tensor
@@ -164,5 +205,5 @@ def number(tensor: Tensor, name: str, source: str) -> Tensor:
 def _json(text: str | bytes, source: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError both are
+    except (ValueError, RecursionError) as error:  # JSONDecodeError and UnicodeDecodeError both are ValueErrors
         raise RequestError(f"{source} is not JSON: {error}") from error

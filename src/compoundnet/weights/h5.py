@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
 
 from compoundnet.errors import RequestError
@@ -106,7 +107,8 @@ class _Reader:
         if self.bytes_left < 0:
             raise self._refused(path, "claims of far more numbers than the file holds")
         array: NDArray[Any] = item[()]
-        return array
+        # Of any width and order of bytes to what torch takes.
+        return array.astype(np.float32) if array.dtype.kind == "f" else array
 
     def _refused(self, path: str, why: str) -> RequestError:
         return RequestError(f"{self.source} is refused: at {path[:80]!r} it has {why}; nothing of it was loaded")

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.keras_names import CLASSIFIER, SQUEEZE_EXCITE, STEM, TOP, LayerNames, block_prefix, part_names
@@ -74,13 +76,19 @@ def preprocessing(mean: Sequence[float], variance: Sequence[float], arch: Archit
     quirk = all(math.isclose(v, std, rel_tol=1e-4) for v, std in zip(variance, IMAGENET_STD, strict=True))
     std = variance if quirk else [math.sqrt(max(v, 0.0)) for v in variance]
     red, green, blue = (_shortest(m) for m in mean)
-    r, g, b = (_shortest(s) for s in std)
+    r, g, b = (_shortest(s) if quirk else _root(s, v) for s, v in zip(std, variance, strict=True))
     return replace(zoo.preprocessing(arch), mean=(red, green, blue), std=(r, g, b))
 
 
 def _layers(module: str, names: LayerNames) -> Iterator[tuple[str, str]]:
     yield f"{module}.conv", names.conv
     yield f"{module}.norm", names.norm
+
+
+def _root(deviation: float, variance: float) -> float:
+    """The deviation in few digits, unless its square would then be another float32 than the file's."""
+    short = _shortest(deviation)
+    return short if np.float32(short**2) == np.float32(variance) else deviation
 
 
 def _shortest(value: float) -> float:

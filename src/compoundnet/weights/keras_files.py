@@ -4,6 +4,7 @@ Of ``.keras`` only the member with the weights is read: no configuration is, so 
 """
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
@@ -38,6 +39,9 @@ _LEGACY = re.compile(rf"(?:.+/)?(?P<layer>[^/]+)/(?P<leaf>{_NAMES})(?::0)?")
 _TRAINING = ("optimizer", "optimizer_weights", "_optimizer", "compile_metrics", "metrics", "loss")
 
 
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError)
+
+
 class Layer(NamedTuple):
     """One layer of Keras: its name, its name by class, and its arrays by name, in Keras' order."""
 
@@ -57,7 +61,9 @@ def read_keras(path: Path) -> Stored:
             if WEIGHTS_MEMBER not in archive.namelist():
                 raise RequestError(f"{path} has no member {WEIGHTS_MEMBER}, where a .keras file keeps its weights")
             stream = _unpacked(archive, path)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+    except RequestError:
+        raise
+    except _DAMAGED as error:
         raise RequestError(f"{path} is not a .keras file, or it is truncated: {error}") from error
     return _read(stream, str(path), stream.getbuffer().nbytes)
 

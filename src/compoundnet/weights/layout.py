@@ -10,7 +10,7 @@ from torch import Tensor
 from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.cost import cost
-from compoundnet.errors import RequestError
+from compoundnet.errors import RequestError, plain
 from compoundnet.nn import build
 from compoundnet.weights import resnet
 
@@ -109,7 +109,7 @@ def check(
 
 def few(names: Iterable[str]) -> str:
     """Some of the names, for people, and how many more there are."""
-    names = list(names)
+    names = [plain(name) for name in names]
     rest = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return (", ".join(names[:_NAMES_SHOWN]) or "nothing") + rest
 

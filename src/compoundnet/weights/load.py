@@ -9,14 +9,15 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from compoundnet import zoo
-from compoundnet.architecture import Architecture
+from compoundnet.architecture import Architecture, Norm
 from compoundnet.errors import RequestError
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.weights import hub, keras, registry
 from compoundnet.weights.adapters import to_ours
-from compoundnet.weights.files import Recorded, Stored, read_record
+from compoundnet.weights.conventions import Convention, check_convention
+from compoundnet.weights.files import Recorded, Stored, network_beside, read_convention, read_record
 from compoundnet.weights.layout import CLASSIFIER, check, detect
-from compoundnet.weights.opening import is_file, open_weights
+from compoundnet.weights.opening import is_file, open_weights, path_of
 
 __all__ = ["Applied", "Weights", "adapt_input", "apply_weights", "read_architecture_weights"]
 
@@ -48,7 +49,10 @@ def read_architecture_weights(source: str | Path, arch: Architecture) -> Weights
     """:func:`compoundnet.weights.read_weights` for an architecture."""
     path, text, known = _locate(source, arch)
     stored, sha256 = open_weights(path)
-    state = to_ours(stored.tensors, arch, detect(stored.tensors, text), text)
+    written = _convention(path, stored, text)
+    state = to_ours(stored.tensors, arch, detect(stored.tensors, text), text, told=written is not None)
+    if written:
+        check_convention(arch, written, text)
     recorded = Recorded(known.preprocessing) if known else read_record(path, stored.texts)
     return Weights(
         state=state,
@@ -107,15 +111,25 @@ def adapt_input(weight: Tensor, in_channels: int) -> Tensor:
 
 def _locate(source: str | Path, arch: Architecture) -> tuple[Path, str, registry.Record | None]:
     """The file, its name for people, and its published record if it has one. A tag comes before a path."""
-    text = os.fspath(source)
+    path, text = path_of(source), os.fspath(source)
     if isinstance(source, str) and (text == registry.BEST or registry.matching(arch.name, text)):
         return _published(registry.find(arch.name, text))
-    path = Path(text).expanduser()
     if isinstance(source, Path) or is_file(text):
         return path, str(path), None
     if hub.is_repository(text):
         return _from_hub(text, arch)
     return _published(registry.find(arch.name, text))  # which says what there is
+
+
+def _convention(path: Path, stored: Stored, source: str) -> Convention | None:
+    """How the file's network pads and normalises, if the file says, or timm's record beside it."""
+    if written := read_convention(stored.texts, source):
+        return Convention(written[0], Norm(eps=written[1]))
+    name = network_beside(path)
+    if name is None or name not in zoo.list_architectures():
+        return None
+    home = zoo.architecture(name)
+    return Convention(home.padding, home.norm)
 
 
 def _published(record: registry.Record) -> tuple[Path, str, registry.Record]:

@@ -1,6 +1,7 @@
 """Which kind of file it is, by its first bytes, and what it holds. Nothing in a file is ever run."""
 
 import hashlib
+import os
 import zipfile
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from compoundnet.weights import hub, tensorflow
 from compoundnet.weights.files import Stored, first_bytes, read_tensors, refuse_pickle
 from compoundnet.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras
 
-__all__ = ["FILE_SUFFIXES", "Opened", "is_file", "open_weights"]
+__all__ = ["FILE_SUFFIXES", "Opened", "is_file", "open_weights", "path_of"]
 
 FILE_SUFFIXES = (".safetensors", ".h5", ".hdf5", ".keras", ".index", ".pth", ".pt", ".bin", ".ckpt", ".pkl", ".onnx")
 """What ends so is meant as a file, whether it is there or not."""
@@ -28,8 +29,27 @@ class Opened(NamedTuple):
 
 def is_file(text: str) -> bool:
     """Whether a source of weights means a file, or a TensorFlow checkpoint by the name that its files share."""
-    path = Path(text).expanduser()
-    return text.endswith(FILE_SUFFIXES) or path.exists() or tensorflow.prefix_of(path) is not None
+    if text.endswith(FILE_SUFFIXES):
+        return True
+    try:
+        path = Path(text).expanduser()
+        return path.exists() or tensorflow.prefix_of(path) is not None
+    except (OSError, ValueError, RuntimeError):  # a name that no file can have
+        return False
+
+
+def path_of(source: str | Path) -> Path:
+    """The file that a source of weights names, ``~`` as the user's folder.
+
+    Raises:
+        RequestError: no path, such as a state dict, or one with the folder of a user that is not there.
+    """
+    if not isinstance(source, (str, os.PathLike)) or not os.fspath(source):
+        raise RequestError(f'weights is {source!r:.60}; give a file, "imagenet", another tag or owner/name on the hub')
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:
+        raise RequestError(f"cannot read weights {str(source)!r}: {error}") from error
 
 
 def open_weights(path: Path) -> Opened:
@@ -68,7 +88,7 @@ def _members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except (zipfile.BadZipFile, OSError, NotImplementedError):
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError):
         return [WEIGHTS_MEMBER if path.suffix.lower() == ".keras" else "data.pkl"]
 
 

@@ -52,6 +52,8 @@ def modules(arch: Architecture) -> Iterator[tuple[str, str]]:
 
 def prefix_of(path: Path) -> Path | None:
     """What TensorFlow calls the checkpoint of which ``path`` is a file or already the name; None where it is none."""
+    if not path.name:
+        return None
     name = re.sub(r"\.(?:index|data-\d+-of-\d+)$", "", path.name)
     prefix = path.with_name(name) if name else path
     return prefix if prefix.with_name(f"{prefix.name}.index").is_file() else None

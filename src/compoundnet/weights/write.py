@@ -18,7 +18,7 @@ from compoundnet.weights import keras, keras_files
 from compoundnet.weights.adapters import from_ours
 from compoundnet.weights.axes import from_torch, leaf_of
 from compoundnet.weights.comparators import to_layout
-from compoundnet.weights.files import LABELS_KEY, PREPROCESSING_KEY
+from compoundnet.weights.files import CONVENTION_KEY, LABELS_KEY, PREPROCESSING_KEY
 from compoundnet.weights.keras_files import Layer
 from compoundnet.zoo.comparators import AnyNetwork
 
@@ -71,7 +71,7 @@ def write_weights(
         theirs = from_ours(state, arch, layout, "weights")
     else:
         theirs = to_layout(state, arch, layout)
-    texts = dict(_texts(preprocessing, labels))
+    texts = dict(_texts(arch, preprocessing, labels))
     if layout == "keras" and isinstance(arch, Architecture):
         form = _keras_form(path)
         content = form([*_normalization(arch, state, preprocessing), *_layers(arch, state)], texts)
@@ -114,7 +114,11 @@ def _normalization(
     yield Layer("normalization", "normalization", {name: np.asarray(array) for name, array in arrays.items()})
 
 
-def _texts(preprocessing: Preprocessing | None, labels: Sequence[str] | None) -> Iterator[tuple[str, str]]:
+def _texts(
+    arch: AnyNetwork, preprocessing: Preprocessing | None, labels: Sequence[str] | None
+) -> Iterator[tuple[str, str]]:
+    if isinstance(arch, Architecture):
+        yield CONVENTION_KEY, json.dumps({"padding": arch.padding, "norm_eps": arch.norm.eps})
     if preprocessing is not None:
         yield PREPROCESSING_KEY, json.dumps(preprocessing.to_json())
     if labels is not None:

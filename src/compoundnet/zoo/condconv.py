@@ -45,4 +45,4 @@ ARCHITECTURES: dict[str, Architecture] = {
 """Every variant, by name."""
 
 PREPROCESSING: dict[str, Preprocessing] = prepared(_ROWS, HALF, HALF)
-"""(x - 127) / 128, as published. A weights record, where there is one, comes first."""
+"""x / 127.5 - 1 as in timm; the original code has (x - 127) / 128. A weights record, if there is one, comes first."""

@@ -75,8 +75,12 @@ def study(
     noise: float = 0.004,
     halfway: Truth | None = None,
     realised: tuple[float, float] = (0.98, 1.0),
+    by_cost: float = 0.0,
 ) -> list[Outcome]:
-    """A study of all shares in steps of ``1 / steps``, or of so many of them drawn; a doubling adds three points."""
+    """A study of all shares in steps of ``1 / steps``, or of so many of them drawn; a doubling adds three points.
+
+    ``by_cost`` is what a doubling adds that comes of rounding alone, whatever was asked for.
+    """
     everywhere = grid(steps)
     outcomes = []
     for factor in factors:
@@ -84,6 +88,7 @@ def study(
         for shares in chosen:
             off = rng.normal(0, misfit) + 0.03 * (math.log2(factor) - 1)
             cost = rng.uniform(*realised)
+            off += by_cost * math.log2(cost)
             for seed in range(seeds):
                 luck = off + rng.normal(0, noise)
                 half = None if halfway is None else halfway(shares) + off + rng.normal(0, noise)

@@ -105,6 +105,15 @@ def test_flat_surfaces_are_called_flat_about_as_often_as_promised() -> None:
     assert fit(pool(study(bowl(PEAK), rng))).flat_p < 1e-6
 
 
+@pytest.mark.parametrize("factors", [(2.0,), (2.0, 4.0)])
+def test_that_dearer_networks_are_better_is_no_shape(factors: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(0)
+    studies = [study(bowl(PEAK, 0.0), rng, factors=factors, realised=(0.9, 1.1), by_cost=0.05) for _ in range(40)]
+    fits = [fit(pool(outcomes)) for outcomes in studies]
+    assert sum(surface.form.cost for surface in fits) > 30
+    assert sum(surface.flat_p is not None and surface.flat_p < 0.05 for surface in fits) <= 6  # 2 of 40 on average
+
+
 @pytest.mark.parametrize(
     ("drop", "networks", "factors"), [(0.12, None, (2.0,)), (0.03, None, (2.0,)), (0.12, 12, (2.0, 4.0))]
 )

@@ -52,8 +52,9 @@ class Surface:
         misfit: standard deviation of the response of networks about the surface, beyond seed noise.
         error: root mean square error, in accuracy, of predicting a network from the others. Like the next two of those
             networks alone that were trained to the end: ends that were drawn, given the shares, follow the shares.
-        flat_error: the same for offsets alone, without a shape.
-        flat_p: probability of a shape this strong if there were none (F test); 1 where too few were trained to the end.
+        flat_error: the same without a shape: for offsets, and the slope on realised cost where the form has one.
+        flat_p: probability of a shape this strong if there were none (F test). None, like both errors, where too few
+            were trained to the end to ask.
         influence: ``(p, n)``: how a change of a network's response moves each coefficient.
         residuals: ``(n,)``: by how much each network misses, freed of its own pull on the fit.
         parts: where trials were stopped early, the surfaces of each draw of their ends, of which this is the mean.
@@ -66,9 +67,9 @@ class Surface:
     covariance: Floats
     seed_noise: float | None
     misfit: float
-    error: float
-    flat_error: float
-    flat_p: float
+    error: float | None
+    flat_error: float | None
+    flat_p: float | None
     influence: Floats
     residuals: Floats
     parts: tuple["Surface", ...] = ()
@@ -197,7 +198,7 @@ def fit(networks: Sequence[Network], form: Form | None = None) -> Surface:
     forms = [form] if form else _forms(usable, len(groups))
     best, *others = (_tested(_mean(_parts(usable, groups, each)), usable) for each in forms)
     for other in others:
-        if other.error < _PAYS * best.error:
+        if other.error is not None and best.error is not None and other.error < _PAYS * best.error:
             best = other
     return best
 
@@ -215,7 +216,7 @@ def _tested(surface: Surface, networks: Sequence[Network]) -> Surface:
     measured = [replace(network, estimates=()) for network in networks if network.values]
     groups = tuple(dict.fromkeys(network.group for network in measured))
     if len(measured) < surface.form.coefficients(len(groups)) + 3:
-        return replace(surface, flat_p=1.0)
+        return replace(surface, error=None, flat_error=None, flat_p=None)
     alone = _fit(measured, groups, surface.form)
     return replace(surface, error=alone.error, flat_error=alone.flat_error, flat_p=alone.flat_p)
 
@@ -265,7 +266,9 @@ def _forms(networks: Sequence[Network], groups: int) -> list[Form]:
 def _fit(networks: Sequence[Network], groups: tuple[str, ...], form: Form) -> Surface:
     seen = mixture.observe(networks, groups, form)
     full = mixture.design(seen.shares, seen.group, seen.cost, len(groups), form)
-    flat = full[:, : len(groups)]
+    # A slope on realised cost is no shape: left out here, it would count as one wherever dearer networks are better.
+    after = len(groups) + SHAPE_COLUMNS
+    flat = full[:, [*range(len(groups)), *range(after, after + form.cost)]]
     spread = max(1e-6, float((seen.response - flat @ np.linalg.pinv(flat) @ seen.response).std()))
     variance = mixture.misfit_variance(full, seen, len(groups), spread)
     weights = 1 / (variance + seen.noise)

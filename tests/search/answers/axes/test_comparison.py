@@ -109,7 +109,7 @@ def test_a_win_over_some_is_not_a_win_over_all() -> None:
     gains = {**GAINS, "resolution": GAINS["compound"]}
     answer = compare(axes_study(gains, np.random.default_rng(0), noise=0.002)).answer
     assert answer.startswith("compound scaling beats depth and width alone")
-    assert answer.endswith("but is not told from resolution.")
+    assert "but is not told from resolution (the clearest of 3 comparisons, each at 95" in answer
 
 
 def test_one_seed_has_no_interval_and_no_verdict() -> None:

@@ -26,7 +26,11 @@ def plain(text: str) -> str:
     ("contrasts", "said"),
     [
         ([BEATS], "compound scaling beats each axis alone at equal realised MACs; the nearest is depth"),
-        ([BEATS, TIES], "compound scaling beats depth alone at equal realised MACs, but is not told from width."),
+        (
+            [BEATS, TIES],
+            "compound scaling beats depth alone at equal realised MACs, but is not told from width "
+            "(the clearest of 2 comparisons, each at 95 % by itself).",
+        ),
         ([BEATS, TIES, LOSES], "Scaling resolution alone beats compound by 2.0 points (1.0–3.0) at equal"),
         ([TIES], "The data do not tell compound scaling from width alone"),
         ([UNSURE], "The data do not tell compound scaling from width alone"),

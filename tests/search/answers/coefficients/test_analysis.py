@@ -27,6 +27,7 @@ WARNINGS = {
     "seeds": "Too few seeds",
     "pruned": "Stopped early",
     "failed": "Failed",
+    "untested": "Not tested",
     "costs": "from what was asked",
 }
 

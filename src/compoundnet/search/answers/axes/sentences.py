@@ -31,13 +31,21 @@ def _compound(contrasts: Sequence[Contrast]) -> str:
     rest = [c for c in mine if _sign(c) == 0]
     if lost:
         worst = min(lost, key=lambda c: c.value)
-        return f"Scaling {worst.other} alone beats {rule} by {_by(worst)} {over}."
+        return f"Scaling {worst.other} alone beats {rule} by {_by(worst)} {over}{_each(mine)}."
     if not beaten:
         return f"The data do not tell {rule} scaling from {_names(rest, 'or')} alone {over}."
     if rest:
-        return f"{rule} scaling beats {_names(beaten, 'and')} alone {over}, but is not told from {_names(rest, 'or')}."
+        told = f"{rule} scaling beats {_names(beaten, 'and')} alone {over}"
+        return f"{told}, but is not told from {_names(rest, 'or')}{_each(mine)}."
     nearest = min(beaten, key=lambda c: c.value)
     return f"{rule} scaling beats each axis alone {over}; the nearest is {nearest.other}, {_by(nearest)} behind."
+
+
+def _each(contrasts: Sequence[Contrast]) -> str:
+    """That one of several was picked: by chance alone some pair differs more often than one pair does."""
+    if len(contrasts) == 1:
+        return ""
+    return f" (the clearest of {len(contrasts)} comparisons, each at {at_level(LEVEL)} by itself)"
 
 
 def _wider(contrasts: Sequence[Contrast]) -> str:

@@ -50,6 +50,7 @@ def analyse(outcomes: Iterable[Outcome], *, factor: float = 2.0, seed: int = 0) 
             "coefficients need at least one"
         )
     usable = [network for network in networks if network.values or network.estimates]
+    usable.sort(key=lambda network: (network.group, network.name))  # whatever order they ended in, the same draws
     best = _best(finished)
     enough = len(usable) >= fewest_networks(len({network.group for network in usable}))
     all_known = not any(network.unknown for network in networks)

@@ -30,7 +30,9 @@ _FEWEST_EPOCHS = 4  # of which a last quarter can be taken
 
 
 def flat(surface: Surface) -> bool:
-    """Whether the surface cannot be told from one without a shape, or predicts no better than one."""
+    """Whether the surface cannot be told from one without a shape, predicts no better than one, or was not tested."""
+    if surface.flat_p is None or surface.error is None or surface.flat_error is None:
+        return True
     level = _SIGNIFICANT_STOPPED if surface.parts else _SIGNIFICANT
     return surface.flat_p > level or surface.error >= surface.flat_error
 
@@ -61,6 +63,8 @@ def answer(result: CoefficientsResult) -> str:
 def doubt(result: CoefficientsResult) -> str | None:
     """Why the rule is only the best that was seen; None where the data support it."""
     if result.surface is not None:
+        if result.surface.flat_p is None:
+            return f"too few networks ({_finished(result)}) were trained to the end to ask whether the shares matter"
         return "accuracy does not depend on the shares more than chance would have it" if flat(result.surface) else None
     if any(network.unknown for network in result.networks):
         return "too few trials went on to say how those that were stopped early would have ended"
@@ -77,10 +81,14 @@ def supported(result: CoefficientsResult) -> tuple[str, ...]:
     """What the data show, a sentence each; empty if nothing."""
     if result.surface is None or flat(result.surface):
         return ()
+    surface = result.surface
+    assert surface.flat_p is not None  # it was tested, or it would be flat
+    assert surface.error is not None
+    assert surface.flat_error is not None
     said = [
         "Accuracy depends on how the cost is shared "
-        f"(p{SPACE}={SPACE}{result.surface.flat_p:.1g}): networks are predicted from their shares to "
-        f"{points(result.surface.error)}, without them to {points(result.surface.flat_error)}."
+        f"(p{SPACE}={SPACE}{surface.flat_p:.1g}): networks are predicted from their shares to "
+        f"{points(surface.error)}, without them to {points(surface.flat_error)}."
     ]
     better = [other for other in result.published if other.gain.low > 0 and not other.extrapolated]
     if better:
@@ -126,6 +134,11 @@ def _flat(result: CoefficientsResult) -> str | None:
     surface = result.surface
     if surface is None or not flat(surface):
         return None
+    if surface.flat_p is None or surface.error is None or surface.flat_error is None:
+        return (
+            f"Not tested: too few networks ({_finished(result)}) were trained to the end to ask whether accuracy "
+            "depends on the shares at all. A best rule would need more of them, or fewer stopped."
+        )
     return (
         f"Within noise: accuracy does not depend on the shares more than chance would have it (p{SPACE}={SPACE}"
         f"{surface.flat_p:.2g}; networks are predicted to {points(surface.error)} with the shares and to "
