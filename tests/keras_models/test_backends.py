@@ -99,7 +99,7 @@ def _check_step(found: dict[str, np.ndarray], wanted: Step, case: object) -> Non
     least = 1e-3 * max(float(np.abs(gradient).max()) for gradient in wanted.gradients.values())
     for name, gradient in wanted.gradients.items():
         size = max(float(np.abs(gradient).max()), least)  # a bias before a norm has none but rounding
-        assert np.abs(found[f"gradient/{name}"] - gradient).max() < 1e-5 * size, (case, name)
+        assert np.abs(found[f"gradient/{name}"] - gradient).max() < 1e-3 * size, (case, name)
     for name, value in wanted.state.items():
         if "running" in name:
             assert relative(found[f"state/{name}"], value) < 1e-5, (case, name)
