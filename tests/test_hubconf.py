@@ -75,4 +75,4 @@ def test_its_dependencies_are_all_it_needs() -> None:
     assert told["path is as it was"]
     assert set(told["entries"]) == {"create", *list_networks()}
     assert told["told"].startswith("efficientnet_b0: (N, in_channels, H, W)")
-    assert told["dependencies"] == ["torch", "safetensors", "huggingface_hub"]
+    assert told["dependencies"] == ["torch", "numpy", "safetensors", "huggingface_hub"]

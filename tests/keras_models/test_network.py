@@ -26,7 +26,7 @@ from strategies import architectures
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
 
 TINY = architecture("mbconv_tiny")
-V2 = ("tf_efficientnetv2_b0", "tf_efficientnetv2_s")
+V2_B0, V2_S = architecture("tf_efficientnetv2_b0"), architecture("tf_efficientnetv2_s")
 RESNET = replace(architecture("resnet50"), name="short", stem=8, stages=architecture("resnet50").stages[:1])
 
 
@@ -144,19 +144,24 @@ def test_a_slash_in_a_name_is_no_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arch", "given"),
+    ("arch", "given", "centre"),
     [
-        (replace(TINY, padding="same"), None),
-        (TINY, Preprocessing(resolution=16, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))),
-        *((replace(arch, resolution=32, stages=arch.stages[:3]), None) for arch in map(architecture, V2)),
+        (replace(TINY, padding="same"), None, None),
+        (TINY, Preprocessing(resolution=16, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)), None),
+        (replace(V2_B0, resolution=32, stages=V2_B0.stages[:3]), None, None),
+        (replace(V2_S, resolution=32, stages=V2_S.stages[:3]), None, 128.0),  # Keras' own: x / 128 - 1
     ],
     ids=["variables", "one_scale", "constants", "published_one_scale"],
 )
-def test_preprocessing_is_in_the_model_only_if_asked(arch: Architecture, given: Preprocessing | None) -> None:
+def test_preprocessing_is_in_the_model_only_if_asked(
+    arch: Architecture, given: Preprocessing | None, centre: float | None
+) -> None:
     network = settled(arch)
     pixels = np.random.default_rng(0).integers(0, 256, (2, arch.resolution, arch.resolution, 3)).astype(np.float32)
     used = given or preprocessing(arch)
     normalised = ((pixels / 255 - np.array(used.mean)) / np.array(used.std)).astype(np.float32)
+    if centre is not None:
+        normalised = pixels / np.float32(centre) - 1
     plain = build(arch, classifier_activation=None, weights=network.state_dict())
     within = build(arch, classifier_activation=None, weights=network.state_dict(), include_preprocessing=given or True)
     assert relative(run(within, pixels), run(plain, normalised)) < 1e-4
