@@ -10,7 +10,6 @@ import pytest
 from conftest import ROOT, SHARED, needs_shared
 
 EXAMPLE = ROOT / "examples" / "keras_cats_dogs.py"
-SMALL = ("--resolution", "64", "--images", "40", "--epochs", "1")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -20,11 +19,18 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 @needs_shared("data/cats_dogs")
-def test_it_trains_and_tests_a_fresh_network_on_photographs() -> None:
-    done = run(str(SHARED / "data/cats_dogs"), "--architecture", "mbconv_tiny", *SMALL)
+@pytest.mark.parametrize(
+    ("network", "words"),
+    [
+        ("mbconv_tiny", ("--resolution", "64", "--images", "40")),
+        ("tf_efficientnet_b5", ("--resolution", "32", "--images", "16")),  # what it takes by default
+    ],
+)
+def test_it_trains_and_tests_a_fresh_network_on_photographs(network: str, words: tuple[str, ...]) -> None:
+    done = run(str(SHARED / "data/cats_dogs"), "--architecture", network, "--epochs", "1", *words)
     assert done.returncode == 0, done.stderr[-2000:]
     said = json.loads(done.stdout.splitlines()[-1])
-    assert (said["architecture"], said["test_images"]) == ("mbconv_tiny", 200)
+    assert (said["architecture"], said["test_images"]) == (network, 200)
     assert 0.3 <= said["test_accuracy"] <= 1
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from compoundnet.architecture import Architecture
 from compoundnet.errors import RequestError
 from compoundnet.keras import build, from_keras, to_keras
 from compoundnet.keras.library import keras
+from compoundnet.keras.weights import load_file
 from compoundnet.nn import build as build_torch
 from compoundnet.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from compoundnet.zoo import architecture
@@ -247,3 +249,20 @@ def test_wrong_states_and_models_are_named_and_nothing_is_changed() -> None:
         from_keras(build_torch(TINY), TINY)
     with pytest.raises(RequestError, match="it has no layer 'stem_conv'"):
         from_keras(keras.Sequential([keras.Input((4,)), keras.layers.Activation("relu")]), TINY)
+
+
+def test_a_file_that_claims_more_numbers_than_the_model_has_is_not_unpacked(tmp_path: Path) -> None:
+    model = build(MINI)
+    plain, packed = tmp_path / "bomb.weights.h5", tmp_path / "bomb.keras"
+    model.save_weights(plain)
+    with h5py.File(plain, "r+") as file:
+        file["layers"].create_dataset("more", shape=(1 << 40,), dtype="f4", chunks=(1 << 20,), compression="gzip")
+    with pytest.raises(
+        RequestError, match=r"layers/more claims 1,099,511,627,776 numbers; the model's largest variable"
+    ):
+        load_file(model, plain, MINI)
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("model.weights.h5", "w") as member:
+        for _ in range(80):
+            member.write(bytes(1 << 20))
+    with pytest.raises(RequestError, match=r"claim 83,886,080 bytes of numbers; \w+ has no more than"):
+        load_file(model, packed, MINI)

@@ -29,6 +29,8 @@ _STATISTICS = ("running_mean", "running_var")
 _COUNTS = "num_batches_tracked"  # torch's batch norms count their batches; Keras' do not
 _SUFFIXES = (".weights.h5", ".h5", ".keras")
 _GROUPS = ("layers", "_layer_checkpoint_dependencies", "model_weights")  # that hold a model's layers in a file
+_MEMBER = "model.weights.h5"  # of a .keras archive
+_COPIES, _FLOOR_BYTES = 8 * 4, 64 << 20  # bytes a parameter: in float64, with two optimiser's slots, and room to spare
 _SHOWN = 3
 _DAMAGED = (
     OSError, ValueError, KeyError, RuntimeError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
@@ -123,7 +125,7 @@ def load_file(model: Any, path: Path, arch: Architecture) -> None:
     try:
         if not path.is_file():
             raise RequestError(f"weights {str(path)!r}: there is no such file")
-        _check_count(model, _count_variables(path), path)
+        _check_count(model, _count_variables(path, model), path)
         with warnings.catch_warnings():  # of lists that hold the layers once more; what matters is an error as well
             warnings.filterwarnings("ignore", message="Skipping nested container")
             model.load_weights(path)
@@ -198,22 +200,35 @@ def _check_count(model: Any, found: int, path: Path) -> None:
     raise RequestError(f"weights {str(path)!r} hold {found} variables, but {model.name} has {wanted}{hint}")
 
 
-def _count_variables(path: Path) -> int:
-    """How many variables of layers a file holds; those of optimisers and metrics, and random seeds, not counted."""
+def _count_variables(path: Path, model: Any) -> int:
+    """How many variables of layers a file holds; those of optimisers and metrics, and random seeds, not counted.
+
+    RequestError for one that claims far more numbers than the model has, as it would be unpacked into memory.
+    """
+    sizes = [math.prod(variable.shape) for variable in model.weights]
     if path.suffix == ".keras":
-        with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as stream, h5py.File(stream) as file:
-            return _count(file)
+        with zipfile.ZipFile(path) as archive:
+            claimed, most = archive.getinfo(_MEMBER).file_size, _FLOOR_BYTES + _COPIES * sum(sizes)
+            if claimed > most:
+                raise RequestError(
+                    f"weights {str(path)!r} claim {claimed:,} bytes of numbers; {model.name} has no more than {most:,}"
+                )
+            with archive.open(_MEMBER) as stream, h5py.File(stream) as file:
+                return _count(file, max(sizes))
     with h5py.File(path) as file:
-        return _count(file)
+        return _count(file, max(sizes))
 
 
-def _count(file: Any) -> int:
+def _count(file: Any, largest: int) -> int:
+    """``largest``: how many numbers a variable may have."""
     names: list[str] = []
 
     def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             if item.dtype.kind not in "fiu" or (item.dtype.kind != "f" and item.ndim):
                 raise RequestError(f"{name} holds {item.dtype} instead of floating-point numbers")
+            if item.size > largest:
+                raise RequestError(f"{name} claims {item.size:,} numbers; the model's largest variable has {largest:,}")
             names.append(name)
 
     file.visititems(note)
