@@ -28,8 +28,10 @@ __all__ = [
     "LayerNames",
     "block_prefix",
     "deep_stem",
+    "is_second_generation",
+    "module_of_layer",
+    "part_names",
 ]
-__all__ += ["is_second_generation", "modules", "part_names"]
 
 HIDDEN, CLASSIFIER = "hidden", "predictions"
 """The linear layers after pooling."""
@@ -119,7 +121,7 @@ def part_names(block: Block, arch: Architecture) -> dict[str, LayerNames]:
     return parts
 
 
-def modules(arch: Architecture) -> dict[str, str]:
+def module_of_layer(arch: Architecture) -> dict[str, str]:
     """Every layer with variables that a model of ``arch`` may have -> our module (``stages.0.0.depthwise.conv``)."""
     parts = {"stem": STEM, "pool": STEM_POOL, "head": TOP}
     parts |= {f"stem_deep.{i}": deep_stem(i) for i in range(len(arch.stem_deep))}

@@ -15,7 +15,7 @@ from compoundnet import create
 from compoundnet.errors import RequestError
 from compoundnet.nn.comparators import build_comparator
 from compoundnet.weights import apply_weights, hub, read_weights, write_weights
-from compoundnet.weights.comparators import PUBLISHED, read_comparator_weights
+from compoundnet.weights.comparators import WEIGHTS, read_comparator_weights
 from compoundnet.zoo.comparators import COMPARATORS, AmoebaNetD
 
 ALEXNET = COMPARATORS["alexnet"]
@@ -200,7 +200,7 @@ def test_a_tag_fetches_its_file_with_its_preprocessing(
     assert (other.preprocessing.resolution, other.preprocessing.interpolation) == (224, "bicubic")
 
 
-@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: f"{row.comparator}-{row.tag}")
+@pytest.mark.parametrize("row", WEIGHTS, ids=lambda row: f"{row.comparator}-{row.tag}")
 def test_rows_are_timms(row: Any) -> None:
     theirs = timm.get_pretrained_cfg(row.repository.removeprefix("timm/"))
     assert theirs is not None
@@ -213,7 +213,7 @@ def test_rows_are_timms(row: Any) -> None:
 
 def test_the_best_comes_first() -> None:
     by_name: dict[str, list[float]] = {}
-    for row in PUBLISHED:
+    for row in WEIGHTS:
         by_name.setdefault(row.comparator, []).append(row.top1)
     assert all(tops == sorted(tops, reverse=True) for tops in by_name.values())
     assert by_name.keys() <= COMPARATORS.keys()

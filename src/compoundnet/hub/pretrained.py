@@ -16,6 +16,7 @@ from compoundnet.errors import RequestError, foreign
 from compoundnet.nn.comparators import build_network
 from compoundnet.run import Run, RunFolder, using_device
 from compoundnet.weights import Weights, apply_weights, read_weights
+from compoundnet.weights.files import PICKLES
 from compoundnet.weights.hub import is_repository
 from compoundnet.weights.opening import path_of
 from compoundnet.zoo.comparators import AnyNetwork, read_network
@@ -24,8 +25,6 @@ __all__ = ["FILES", "from_pretrained"]
 
 FILES = ("README.md", "architecture.json", "config.json", "model.safetensors", "run.json")
 """All that a published folder may hold; nothing else is downloaded, so nothing that could run."""
-
-_PICKLES = (".bin", ".ckpt", ".pkl", ".pt", ".pth")
 
 
 def from_pretrained(
@@ -107,7 +106,7 @@ def _weights(folder: Path, arch: AnyNetwork, source: str) -> Weights:
     """Checked name by name against ``arch`` on the meta device, before anything of its size is built."""
     file = RunFolder(folder).weights_file
     if not file.exists():
-        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES)
         why = f"; {pickles[0]} is a pickle, which can run code and is never loaded" if pickles else ""
         raise RequestError(f"{source!r} has no model.safetensors{why}")
     size_bytes = file.stat().st_size

@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError
 from torch import Tensor
@@ -23,12 +22,10 @@ from compoundnet.files import write_atomically
 from compoundnet.hub.card import model_card
 from compoundnet.hub.pretrained import FILES
 from compoundnet.hub.timm_config import timm_config, timm_name
-from compoundnet.nn.comparators import build_network
 from compoundnet.run import Run, RunFolder, load
-from compoundnet.weights.layout import check
+from compoundnet.weights.layout import check, expected_shapes
 from compoundnet.weights.registry import by_repository
 from compoundnet.weights.timm import from_ours
-from compoundnet.zoo.comparators import AnyNetwork
 
 __all__ = ["push_to_hub", "save_pretrained"]
 
@@ -70,7 +67,7 @@ def save_pretrained(
     if isinstance(datasets, str) or not isinstance(datasets, Sequence):
         raise RequestError(f"datasets is {datasets!r:.60}; it must be a list of ids, such as ['uoft-cs/cifar10']")
     arch, state = trained.architecture, trained.model.state_dict()
-    check(state, _shapes(arch), arch.name, "the run's model")
+    check(state, expected_shapes(arch), arch.name, "the run's model")
     record, name = _record(trained.record), timm_name(arch)
     text = model_card(
         trained,
@@ -177,12 +174,6 @@ def _check_free(folder: Path) -> None:
     found = sorted(e.name for e in folder.iterdir() if e.name in FILES)
     if found and not {"architecture.json", "model.safetensors"} <= set(found):
         raise RequestError(f"{str(folder)!r} holds {found[0]!r} of something else; give a new or empty folder")
-
-
-def _shapes(network: AnyNetwork) -> dict[str, torch.Size]:
-    """Name -> shape of the whole state, built on the meta device."""
-    with torch.device("meta"):
-        return {name: tensor.shape for name, tensor in build_network(network).state_dict().items()}
 
 
 def _write_config(file: Path, name: str | None, trained: Run, state: Mapping[str, Tensor]) -> None:

@@ -20,7 +20,7 @@ from compoundnet.cost import layers
 from compoundnet.errors import RequestError, foreign
 from compoundnet.keras.inputs import mend_variance
 from compoundnet.keras.library import keras
-from compoundnet.keras_names import STEM, modules
+from compoundnet.keras_names import STEM, module_of_layer
 
 __all__ = ["from_keras", "load_file", "to_keras"]
 
@@ -143,7 +143,7 @@ def _spots(model: Any, arch: Architecture) -> dict[str, _Spot]:
     """Our name of every tensor -> where it is in the model; RequestError if the model is not of ``arch``."""
     if not isinstance(model, keras.Model):
         raise RequestError(f"{model!r:.60} is not a keras.Model; compoundnet.keras.build(arch) makes one")
-    places = modules(arch)
+    places = module_of_layer(arch)
     spots: dict[str, _Spot] = {}
     strange: list[str] = []
     for layer in model.layers:

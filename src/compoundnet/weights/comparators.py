@@ -10,22 +10,21 @@ import torch
 from torch import Tensor
 
 from compoundnet.errors import RequestError
-from compoundnet.nn.comparators import build_comparator
 from compoundnet.preprocessing import Preprocessing
 from compoundnet.weights import hub
 from compoundnet.weights.files import Recorded, read_record, read_tensors
-from compoundnet.weights.layout import CLASSIFIER, check
+from compoundnet.weights.layout import CLASSIFIER, check, expected_shapes
 from compoundnet.weights.load import Weights
 from compoundnet.weights.opening import is_file, path_of
 from compoundnet.zoo.comparators import PREPROCESSING, AmoebaNetD, Comparator, Timm, TorchVision, ZFNet
 
-__all__ = ["PUBLISHED", "Published", "read_comparator_weights", "to_layout"]
+__all__ = ["WEIGHTS", "ComparatorWeights", "read_comparator_weights", "to_layout"]
 
 _BEST = "imagenet"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class ComparatorWeights:
     """One published set of weights for a comparator. ``top1`` on ImageNet-1k is in percent."""
 
     comparator: str
@@ -35,8 +34,8 @@ class Published:
     preprocessing: Preprocessing
 
 
-def _row(comparator: str, tag: str, top1: float, timm_name: str = "", **prepared: Any) -> Published:
-    return Published(
+def _row(comparator: str, tag: str, top1: float, timm_name: str = "", **prepared: Any) -> ComparatorWeights:
+    return ComparatorWeights(
         comparator=comparator,
         tag=tag,
         repository=f"timm/{timm_name or comparator}.{tag}",
@@ -46,7 +45,7 @@ def _row(comparator: str, tag: str, top1: float, timm_name: str = "", **prepared
 
 
 # timm aa4b585: what differs from the zoo's preprocessing, in the models' own files; top-1: results-imagenet.csv.
-PUBLISHED: tuple[Published, ...] = (
+WEIGHTS: tuple[ComparatorWeights, ...] = (
     _row("vgg16", "tv_in1k", 71.594),
     _row("vgg16_bn", "tv_in1k", 73.354),
     _row("vgg19", "tv_in1k", 72.400),
@@ -109,9 +108,9 @@ def to_layout(state: Mapping[str, Tensor], comparator: Comparator, layout: str) 
     return _to_ours(state, comparator, "weights")
 
 
-def _published(source: str | Path, comparator: Comparator) -> Published | None:
+def _published(source: str | Path, comparator: Comparator) -> ComparatorWeights | None:
     """The row that ``source`` names; None for a file."""
-    rows = [row for row in PUBLISHED if row.comparator == comparator.name]
+    rows = [row for row in WEIGHTS if row.comparator == comparator.name]
     path_of(source)  # or it is no source at all
     found = [row for row in rows if source in (_BEST, row.tag, row.repository)]
     if found:
@@ -120,7 +119,7 @@ def _published(source: str | Path, comparator: Comparator) -> Published | None:
     if isinstance(source, Path) or is_file(text):
         return None
     if not rows:
-        names = ", ".join(dict.fromkeys(row.comparator for row in PUBLISHED))
+        names = ", ".join(dict.fromkeys(row.comparator for row in WEIGHTS))
         raise RequestError(
             f"no weights {text!r} are published for {comparator.name!r} in a form that is read here (torchvision's "
             f"are pickles); there are some for {names}; or give a .safetensors file of your own"
@@ -131,7 +130,7 @@ def _published(source: str | Path, comparator: Comparator) -> Published | None:
 
 def _to_ours(state: Mapping[str, Tensor], comparator: Comparator, source: str) -> dict[str, Tensor]:
     """The tensors under our names; classes and in_channels are as they are stored."""
-    shapes = _shapes(comparator)
+    shapes = expected_shapes(comparator)
     first = next(iter(shapes))
     layouts = ((), *_LAYOUTS.get(_family(comparator), ()))
     named = [{_theirs(name, rules): name for name in shapes} for rules in layouts]
@@ -144,15 +143,12 @@ def _to_ours(state: Mapping[str, Tensor], comparator: Comparator, source: str) -
         classes=comparator.classes if classifier is None or classifier.ndim not in (2, 4) else len(classifier),
         in_channels=stem.shape[1] if stem is not None and stem.ndim == 4 else comparator.in_channels,
     )
-    expected = {theirs: shape for (theirs, _), shape in zip(ours_of.items(), _shapes(stored).values(), strict=True)}
+    expected = {
+        theirs: shape for (theirs, _), shape in zip(ours_of.items(), expected_shapes(stored).values(), strict=True)
+    }
     state = {name: _flat(tensor, expected.get(name)) for name, tensor in state.items()}
     check(state, expected, comparator.name, source, (theirs_of[CLASSIFIER[0]], theirs_of[CLASSIFIER[1]]))
     return {ours_of[name]: tensor for name, tensor in state.items()}
-
-
-def _shapes(comparator: Comparator) -> dict[str, torch.Size]:
-    with torch.device("meta"):
-        return {name: tensor.shape for name, tensor in build_comparator(comparator).state_dict().items()}
 
 
 def _family(comparator: Comparator) -> str:

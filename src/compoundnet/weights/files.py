@@ -16,6 +16,7 @@ from compoundnet.preprocessing import Preprocessing
 __all__ = [
     "CONVENTION_KEY",
     "LABELS_KEY",
+    "PICKLES",
     "PREPROCESSING_KEY",
     "Normalization",
     "Recorded",
@@ -38,7 +39,9 @@ CONVENTION_KEY = "compoundnet.convention"
 LABELS_KEY = "compoundnet.labels"
 """Metadata key of a safetensors file: the class names as a JSON list of strings."""
 
-_PICKLES = {".pth", ".pt", ".bin", ".ckpt", ".pkl"}
+PICKLES = {".pth", ".pt", ".bin", ".ckpt", ".pkl"}
+"""Endings of files that may hold code."""
+
 # A zip archive; pickle protocols 2 to 5.
 _PICKLE_STARTS = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 
@@ -157,7 +160,7 @@ def first_bytes(path: Path) -> bytes:
 
 def refuse_pickle(path: Path, start: bytes) -> None:
     """Raise RequestError for what torch.save or pickle writes, by its name or its first bytes; it is not opened."""
-    if path.suffix.lower() in _PICKLES or start.startswith(_PICKLE_STARTS):
+    if path.suffix.lower() in PICKLES or start.startswith(_PICKLE_STARTS):
         raise RequestError(f"weights {path} is a pickle, which can run code; convert it: {_convert(path)}")
 
 

@@ -11,8 +11,9 @@ from compoundnet import zoo
 from compoundnet.architecture import Architecture
 from compoundnet.cost import cost
 from compoundnet.errors import RequestError, plain
-from compoundnet.nn import build
+from compoundnet.nn.comparators import build_network
 from compoundnet.weights import resnet
+from compoundnet.zoo.comparators import AnyNetwork
 
 __all__ = [
     "CLASSIFIER",
@@ -74,10 +75,10 @@ def stored_variant(arch: Architecture, state: Mapping[str, Tensor], layout: Layo
     return replace(arch, classes=classes or arch.classes, in_channels=in_channels or arch.in_channels)
 
 
-def expected_shapes(arch: Architecture) -> dict[str, torch.Size]:
-    """Name -> shape of the network's whole state, built on the meta device: no memory, no random numbers."""
+def expected_shapes(network: AnyNetwork) -> dict[str, torch.Size]:
+    """Name -> shape of a network's whole state, built on the meta device: no memory, no random numbers."""
     with torch.device("meta"):
-        return {name: tensor.shape for name, tensor in build(arch).state_dict().items()}
+        return {name: tensor.shape for name, tensor in build_network(network).state_dict().items()}
 
 
 def check(
