@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compoundnet.units import counted, human, human_bytes, percent, share_range
+from compoundnet.units import counted, human, human_bytes, percent, share_range, three_digits
 
 _FACTORS = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 
@@ -54,3 +54,11 @@ def test_percent_of_nothing_is_a_dash() -> None:
 
 def test_a_number_and_its_noun() -> None:
     assert [counted(n, "epoch") for n in (0, 1, 2)] == ["0 epochs", "1 epoch", "2 epochs"]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1467.2, "1,467"), (999.6, "1,000"), (38.84, "38.8"), (9.0, "9.00"), (0.01234, "0.0123"), (0.0, "0.00")],
+)
+def test_three_digits_without_an_exponent(value: float, shown: str) -> None:
+    assert three_digits(value) == shown

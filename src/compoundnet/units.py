@@ -1,6 +1,8 @@
 """Numbers as a reader wants them: three digits and a unit, shares that never lie by rounding."""
 
-__all__ = ["SPACE", "counted", "human", "human_bytes", "percent", "share_range"]
+import math
+
+__all__ = ["SPACE", "counted", "human", "human_bytes", "percent", "share_range", "three_digits"]
 
 SPACE = "\u00a0"
 """Does not break between a number and its unit."""
@@ -20,6 +22,17 @@ def human(value: float, unit: str = "") -> str:
 def human_bytes(value: float) -> str:
     """Decimal units: 21154192 is ``21.2 MB``."""
     return human(value, "B")
+
+
+def three_digits(value: float) -> str:
+    """Three significant digits, more before the point, never an exponent.
+
+    >>> three_digits(1467.2), three_digits(38.84), three_digits(9.0)
+    ('1,467', '38.8', '9.00')
+    """
+    exponent = math.floor(math.log10(abs(value))) if value else 0
+    decimals = max(0, 2 - exponent)
+    return f"{round(value, decimals):,.{decimals}f}"
 
 
 def counted(n: int, noun: str) -> str:

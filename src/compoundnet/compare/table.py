@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from compoundnet.compare.rows import Comparison, CostName, Row
-from compoundnet.units import SPACE, counted, human, human_bytes, percent
+from compoundnet.units import SPACE, counted, human, human_bytes, percent, three_digits
 
 __all__ = ["COLUMNS", "Column", "columns_of", "flat_rows", "sources", "text_table"]
 
@@ -50,7 +50,7 @@ def _milliseconds(row: Row) -> str:
     took = row.latency
     if took is None:
         return _DASH
-    return f"{took.median_ms:.3g} ({took.low_ms:.3g}–{took.high_ms:.3g})"
+    return f"{three_digits(took.median_ms)} ({three_digits(took.low_ms)}–{three_digits(took.high_ms)})"
 
 
 def _engine(row: Row) -> str:
