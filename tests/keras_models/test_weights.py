@@ -257,12 +257,10 @@ def test_a_file_that_claims_more_numbers_than_the_model_has_is_not_unpacked(tmp_
     model.save_weights(plain)
     with h5py.File(plain, "r+") as file:
         file["layers"].create_dataset("more", shape=(1 << 40,), dtype="f4", chunks=(1 << 20,), compression="gzip")
-    with pytest.raises(
-        RequestError, match=r"layers/more claims 1,099,511,627,776 numbers; the model's largest variable"
-    ):
+    with pytest.raises(RequestError, match="layers/more claims 4,398,046,511,104 bytes"):
         load_file(model, plain, MINI)
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("model.weights.h5", "w") as member:
         for _ in range(80):
             member.write(bytes(1 << 20))
-    with pytest.raises(RequestError, match=r"claim 83,886,080 bytes of numbers; \w+ has no more than"):
+    with pytest.raises(RequestError, match="claim 83,886,080 bytes, far more than"):
         load_file(model, packed, MINI)

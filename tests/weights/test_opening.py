@@ -90,16 +90,33 @@ def test_a_lambda_in_the_configuration_is_not_even_read(good: Path, tmp_path: Pa
     assert alike(read_weights(path, TINY).state, read_weights(good, TINY).state)
 
 
-@pytest.mark.parametrize("name", ["x.safetensors", "x.keras", "x.bin.h5", "x"])
-def test_the_content_says_what_it_is_not_the_name(good: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["x.bin.h5", "x.HDF5", "x.blob", "x"])
+def test_under_a_name_that_says_nothing_the_content_decides(good: Path, tmp_path: Path, name: str) -> None:
     good.rename(tmp_path / name)
     assert alike(read_weights(tmp_path / name, TINY).state, random_network(TINY).state_dict())
 
 
-def test_safetensors_by_another_name(tmp_path: Path) -> None:
-    state = random_network(TINY).state_dict()
-    save_file(state, tmp_path / "w.h5")
-    assert alike(read_weights(tmp_path / "w.h5", TINY).state, state)
+@pytest.mark.parametrize(
+    ("kind", "name", "message"),
+    [
+        ("HDF5", "x.safetensors", "it begins as HDF5 does, not as safetensors"),
+        ("HDF5", "x.keras", "it begins as HDF5 does, not as a zip archive"),
+        ("safetensors", "x.h5", "it begins as safetensors does, not as HDF5"),
+        ("safetensors", "x.KERAS", "it begins as safetensors does, not as a zip archive"),
+        ("zip", "x.safetensors", "it begins as a zip archive does, not as safetensors"),
+        ("zip", "x.weights.h5", "it begins as a zip archive does, not as HDF5"),
+    ],
+)
+def test_a_renamed_file(good: Path, tmp_path: Path, kind: str, name: str, message: str) -> None:
+    path = tmp_path / name
+    match kind:
+        case "HDF5":
+            good.rename(path)
+        case "safetensors":
+            save_file(random_network(TINY).state_dict(), path)
+        case _:
+            archive(path, {"config.json": b"{}", WEIGHTS_MEMBER: good.read_bytes()})
+    refused(path, message)
 
 
 @pytest.mark.parametrize("kept", [4, 8, 100, 5000, -1000])
@@ -129,7 +146,7 @@ def test_a_damaged_member(good: Path, tmp_path: Path) -> None:
         ("w.h5", b"", "is empty"),
         ("w.keras", b"", "is empty"),
         ("w.h5", b"version https://git-lfs.github.com/spec/v1\n", r"begins with b'version ', not as HDF5 does"),
-        ("w.keras", b"<!DOCTYPE html><html>", r"begins with b'<!DOCTYP', not as zip does"),
+        ("w.keras", b"<!DOCTYPE html><html>", r"begins with b'<!DOCTYP', not as a zip archive does"),
         ("w.h5", b"\x89HDF\r\n\x1a\n" + bytes(200), "not an HDF5 file, or it is truncated"),
     ],
 )

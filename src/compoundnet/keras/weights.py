@@ -205,30 +205,31 @@ def _count_variables(path: Path, model: Any) -> int:
 
     RequestError for one that claims far more numbers than the model has, as it would be unpacked into memory.
     """
-    sizes = [math.prod(variable.shape) for variable in model.weights]
+    most = _FLOOR_BYTES + _COPIES * sum(math.prod(variable.shape) for variable in model.weights)
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
-            claimed, most = archive.getinfo(_MEMBER).file_size, _FLOOR_BYTES + _COPIES * sum(sizes)
+            claimed = archive.getinfo(_MEMBER).file_size
             if claimed > most:
-                raise RequestError(
-                    f"weights {str(path)!r} claim {claimed:,} bytes of numbers; {model.name} has no more than {most:,}"
-                )
+                raise RequestError(f"weights {str(path)!r} claim {claimed:,} bytes, far more than {model.name} has")
             with archive.open(_MEMBER) as stream, h5py.File(stream) as file:
-                return _count(file, max(sizes))
+                return _count(file, most, path)
     with h5py.File(path) as file:
-        return _count(file, max(sizes))
+        return _count(file, most, path)
 
 
-def _count(file: Any, largest: int) -> int:
-    """``largest``: how many numbers a variable may have."""
+def _count(file: Any, most_bytes: int, path: Path) -> int:
     names: list[str] = []
 
     def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             if item.dtype.kind not in "fiu" or (item.dtype.kind != "f" and item.ndim):
-                raise RequestError(f"{name} holds {item.dtype} instead of floating-point numbers")
-            if item.size > largest:
-                raise RequestError(f"{name} claims {item.size:,} numbers; the model's largest variable has {largest:,}")
+                raise RequestError(
+                    f"weights {str(path)!r}: {name} holds {item.dtype} instead of floating-point numbers"
+                )
+            if item.nbytes > most_bytes:
+                raise RequestError(
+                    f"weights {str(path)!r}: {name} claims {item.nbytes:,} bytes, far more than the whole model has"
+                )
             names.append(name)
 
     file.visititems(note)

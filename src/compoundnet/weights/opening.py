@@ -17,7 +17,8 @@ FILE_SUFFIXES = (".safetensors", ".h5", ".hdf5", ".keras", ".index", ".pth", ".p
 """What ends so is meant as a file, whether it is there or not."""
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
-_KERAS_SUFFIXES = {".h5": "HDF5", ".hdf5": "HDF5", ".keras": "zip"}
+_NAMED = {".h5": "HDF5", ".hdf5": "HDF5", ".keras": "a zip archive", ".safetensors": "safetensors"}
+"""By suffix: as what a file must begin. Under any other name the first bytes alone decide."""
 
 
 class Opened(NamedTuple):
@@ -66,6 +67,12 @@ def open_weights(path: Path) -> Opened:
 
 
 def _read(path: Path, start: bytes) -> Stored:
+    found, named = _kind(start), _NAMED.get(path.suffix.lower())
+    if found and named and found != named:
+        raise RequestError(
+            f"{path} is not what its name says: it begins as {found} does, not as {named}; give it the name that it "
+            "should have, if it is the file that you mean"
+        )
     if start == _HDF5:
         return read_h5(path)
     if start.startswith(_ZIP):
@@ -75,10 +82,10 @@ def _read(path: Path, start: bytes) -> Stored:
         if not any(member.endswith("data.pkl") for member in members):
             raise RequestError(f"{path} is a zip archive, but neither Keras' nor PyTorch's: it has no {WEIGHTS_MEMBER}")
     refuse_pickle(path, start)
-    if (suffix := path.suffix.lower()) in _KERAS_SUFFIXES and not _may_be_safetensors(start):
+    if named not in (None, found, "safetensors"):  # whose reader says best what is wrong with it
         raise RequestError(
-            f"{path} is not what its name says: it begins with {start!r}, not as {_KERAS_SUFFIXES[suffix]} does; "
-            "it is damaged, or another kind of file"
+            f"{path} is not what its name says: it begins with {start!r}, not as {named} does; it is damaged, or "
+            "another kind of file"
         )
     return Stored(*read_tensors(path))
 
@@ -92,6 +99,10 @@ def _members(path: Path) -> list[str]:
         return [WEIGHTS_MEMBER if path.suffix.lower() == ".keras" else "data.pkl"]
 
 
-def _may_be_safetensors(start: bytes) -> bool:
-    """Whether it can be the length of a header, as 8 bytes, of up to the 100 MB that safetensors allows."""
-    return len(start) == 8 and int.from_bytes(start, "little") <= 100_000_000
+def _kind(start: bytes) -> str | None:
+    """What a file of weights begins as: 8 bytes of safetensors are a header's length, of up to 100 MB."""
+    if start == _HDF5:
+        return "HDF5"
+    if start.startswith(_ZIP):
+        return "a zip archive"
+    return "safetensors" if len(start) == 8 and int.from_bytes(start, "little") <= 100_000_000 else None
