@@ -25,6 +25,7 @@ __all__ = [
     "STEM",
     "STEM_POOL",
     "TOP",
+    "WEIGHTS_MEMBER",
     "LayerNames",
     "block_prefix",
     "deep_stem",
@@ -35,6 +36,9 @@ __all__ = [
 
 HIDDEN, CLASSIFIER = "hidden", "predictions"
 """The linear layers after pooling."""
+
+WEIGHTS_MEMBER = "model.weights.h5"
+"""Of a ``.keras`` archive: the file in it that holds the weights."""
 
 
 class LayerNames(NamedTuple):

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 
 from compoundnet import zoo
 from compoundnet.errors import RequestError
+from compoundnet.keras_names import WEIGHTS_MEMBER
 from compoundnet.weights import read_weights, write_weights
-from compoundnet.weights.keras_files import WEIGHTS_MEMBER
 from compoundnet.weights.opening import open_weights
 from weights.peers import TINY, alike, random_network
 
@@ -91,7 +91,7 @@ def test_a_lambda_in_the_configuration_is_not_even_read(good: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["x.bin.h5", "x.HDF5", "x.blob", "x"])
-def test_under_a_name_that_says_nothing_the_content_decides(good: Path, tmp_path: Path, name: str) -> None:
+def test_under_a_name_that_fits_or_says_nothing(good: Path, tmp_path: Path, name: str) -> None:
     good.rename(tmp_path / name)
     assert alike(read_weights(tmp_path / name, TINY).state, random_network(TINY).state_dict())
 

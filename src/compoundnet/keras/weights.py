@@ -20,7 +20,7 @@ from compoundnet.cost import layers
 from compoundnet.errors import RequestError, foreign
 from compoundnet.keras.inputs import mend_variance
 from compoundnet.keras.library import keras
-from compoundnet.keras_names import STEM, module_of_layer
+from compoundnet.keras_names import STEM, WEIGHTS_MEMBER, module_of_layer
 
 __all__ = ["from_keras", "load_file", "to_keras"]
 
@@ -29,7 +29,6 @@ _STATISTICS = ("running_mean", "running_var")
 _COUNTS = "num_batches_tracked"  # torch's batch norms count their batches; Keras' do not
 _SUFFIXES = (".weights.h5", ".h5", ".keras")
 _GROUPS = ("layers", "_layer_checkpoint_dependencies", "model_weights")  # that hold a model's layers in a file
-_MEMBER = "model.weights.h5"  # of a .keras archive
 _COPIES, _FLOOR_BYTES = 8 * 4, 64 << 20  # bytes a parameter: in float64, with two optimiser's slots, and room to spare
 _SHOWN = 3
 _DAMAGED = (
@@ -208,10 +207,10 @@ def _count_variables(path: Path, model: Any) -> int:
     most = _FLOOR_BYTES + _COPIES * sum(math.prod(variable.shape) for variable in model.weights)
     if path.suffix == ".keras":
         with zipfile.ZipFile(path) as archive:
-            claimed = archive.getinfo(_MEMBER).file_size
+            claimed = archive.getinfo(WEIGHTS_MEMBER).file_size
             if claimed > most:
                 raise RequestError(f"weights {str(path)!r} claim {claimed:,} bytes, far more than {model.name} has")
-            with archive.open(_MEMBER) as stream, h5py.File(stream) as file:
+            with archive.open(WEIGHTS_MEMBER) as stream, h5py.File(stream) as file:
                 return _count(file, most, path)
     with h5py.File(path) as file:
         return _count(file, most, path)

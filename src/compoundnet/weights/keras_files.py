@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compoundnet.errors import RequestError
+from compoundnet.keras_names import WEIGHTS_MEMBER
 from compoundnet.weights.axes import to_torch
 from compoundnet.weights.files import Normalization, Stored, number
 from compoundnet.weights.h5 import Contents, h5py, largest_bytes, read_arrays
 from compoundnet.weights.keras import LEAVES
 
-__all__ = ["WEIGHTS_MEMBER", "Layer", "by_class", "legacy", "read_h5", "read_keras"]
-
-WEIGHTS_MEMBER = "model.weights.h5"
-"""The member of a ``.keras`` archive that holds the numbers."""
+__all__ = ["Layer", "by_class", "legacy", "read_h5", "read_keras"]
 
 _PIECE_BYTES = 2**20
 _ATTRIBUTE_BYTES = 64_000  # of which HDF5 takes 64 KiB, with its header

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compoundnet.errors import RequestError
+from compoundnet.keras_names import WEIGHTS_MEMBER
 from compoundnet.weights import hub, tensorflow
 from compoundnet.weights.files import Stored, first_bytes, read_tensors, refuse_pickle
-from compoundnet.weights.keras_files import WEIGHTS_MEMBER, read_h5, read_keras
+from compoundnet.weights.keras_files import read_h5, read_keras
 
 __all__ = ["FILE_SUFFIXES", "Opened", "is_file", "open_weights", "path_of"]
 
@@ -54,11 +55,13 @@ def path_of(source: str | Path) -> Path:
 
 
 def open_weights(path: Path) -> Opened:
-    """The tensors of a safetensors file, of Keras' three forms, or of a TensorFlow checkpoint, told apart by content.
+    """The tensors of a safetensors file, of Keras' three forms, or of a TensorFlow checkpoint.
+
+    Files are told apart by their first bytes; a checkpoint is a prefix.
 
     Raises:
         RequestError: no such file, a folder, empty, truncated, a pickle (never loaded: it could run code), another
-            format, or NaN or infinity inside.
+            format, first bytes that its name does not promise, or NaN or infinity inside.
     """
     if prefix := tensorflow.prefix_of(path):
         sums = [hub.sha256_of(file) for file in tensorflow.checkpoint_files(prefix)]

@@ -16,7 +16,7 @@ def read_weights(source: str | Path, network: AnyNetwork) -> Weights:
     ``source`` is ``"imagenet"`` or another tag of :func:`compoundnet.weights.find`, a hub id ``owner/name``, or a
     file: safetensors in compoundnet's, timm's, torchvision's or lukemelas' layout; ``.h5``, ``.weights.h5`` or
     ``.keras`` of Keras' EfficientNets; or a checkpoint of the original code, by the name that its files share. Files
-    are told apart by their content, layouts by their names. For a comparator it is ``"imagenet"``, a tag of
+    are told apart by their first bytes, layouts by the names inside. For a comparator it is ``"imagenet"``, a tag of
     :data:`compoundnet.weights.comparators.WEIGHTS`, or safetensors in our layout or its maker's. A file may have
     other ``classes`` and ``in_channels`` than ``network``, or no classifier; :func:`apply_weights` deals with it.
 
